@@ -1,0 +1,1 @@
+//! Nothing of its own: this package exists so that cargo builds the archive of its one dependency.

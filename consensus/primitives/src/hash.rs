@@ -1,0 +1,259 @@
+//! BLAKE3 with a tag on every use: a digest always says what it is of.
+
+use core::fmt;
+use core::str::FromStr;
+
+use wincode::{SchemaRead, SchemaWrite};
+
+use crate::codec::{Encode, encode};
+
+/// 32 bytes of BLAKE3.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, SchemaRead, SchemaWrite)]
+pub struct Digest(pub [u8; 32]);
+
+/// Why a text is not hex of the right length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HexError {
+    /// Too short or too long.
+    #[error("expected {expected} hex digits without 0x, found {found}")]
+    Length {
+        /// How many digits there should be.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// Not a hex digit.
+    #[error("{found:?} is not a hex digit; hex is written without 0x, in small letters")]
+    Digit {
+        /// The first character that does not belong.
+        found: char,
+    },
+}
+
+/// What a digest is of. Adding a domain is free; changing one forks the chain (HASH-1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Domain {
+    /// A public key, for its address.
+    Address,
+    /// A transaction's body and sender: what its sender signs.
+    TxId,
+    /// A transaction's whole signed bytes.
+    TxHash,
+    /// A header.
+    Header,
+    /// A chain spec in canonical bytes.
+    ChainSpec,
+    /// A sender and a nonce.
+    TaskId,
+    /// A task's spec in canonical bytes.
+    TaskSpec,
+    /// A leaf of the tree over a block's transactions.
+    TxLeaf,
+    /// A leaf of the tree over a block's results.
+    ResultLeaf,
+    /// A leaf of the tree over a block's settlements.
+    SettlementLeaf,
+    /// A leaf of the tree over a task's job outputs.
+    JobOutputLeaf,
+    /// A leaf of the tree over one seat's verdicts.
+    VerdictLeaf,
+    /// An inner node of any tree over a list.
+    MerkleNode,
+    /// A tree's top with its count.
+    MerkleRoot,
+    /// Both roots and both counts of a block's compute results.
+    ComputeRoot,
+    /// What a seat signs for its verdicts.
+    VerdictSign,
+    /// What a key signs to prove that its holder asked for its use.
+    PossessionSign,
+    /// What the treasury's keys sign.
+    TreasurySign,
+    /// An ordered set of seats.
+    ValidatorSet,
+    /// The sets of epochs 0 and 1.
+    GenesisSets,
+    /// A state key, for its place in the tree.
+    StateKey,
+    /// A state value.
+    StateValue,
+    /// An entry of the state tree.
+    StateLeaf,
+    /// An inner node inside a bucket.
+    StateBucketNode,
+    /// An inner node above the buckets.
+    StateDenseNode,
+    /// One step of the randomness beacon.
+    Beacon,
+    /// One step of a hash chain.
+    ChainStep,
+    /// The seed of the weights of one batch of signatures.
+    BatchWeights,
+}
+
+impl Domain {
+    /// Every domain, for the tests that hold them apart.
+    pub const ALL: [Self; 28] = [
+        Self::Address,
+        Self::TxId,
+        Self::TxHash,
+        Self::Header,
+        Self::ChainSpec,
+        Self::TaskId,
+        Self::TaskSpec,
+        Self::TxLeaf,
+        Self::ResultLeaf,
+        Self::SettlementLeaf,
+        Self::JobOutputLeaf,
+        Self::VerdictLeaf,
+        Self::MerkleNode,
+        Self::MerkleRoot,
+        Self::ComputeRoot,
+        Self::VerdictSign,
+        Self::PossessionSign,
+        Self::TreasurySign,
+        Self::ValidatorSet,
+        Self::GenesisSets,
+        Self::StateKey,
+        Self::StateValue,
+        Self::StateLeaf,
+        Self::StateBucketNode,
+        Self::StateDenseNode,
+        Self::Beacon,
+        Self::ChainStep,
+        Self::BatchWeights,
+    ];
+
+    /// The tag: BLAKE3's key, so that two domains never share a digest (HASH-1).
+    pub const fn tag(self) -> &'static [u8; 32] {
+        match self {
+            Self::Address => b"cpc.address.v1..................",
+            Self::TxId => b"cpc.tx-id.v1....................",
+            Self::TxHash => b"cpc.tx-hash.v1..................",
+            Self::Header => b"cpc.header.v1...................",
+            Self::ChainSpec => b"cpc.chain-spec.v1...............",
+            Self::TaskId => b"cpc.task-id.v1..................",
+            Self::TaskSpec => b"cpc.task-spec.v1................",
+            Self::TxLeaf => b"cpc.tx-leaf.v1..................",
+            Self::ResultLeaf => b"cpc.result-leaf.v1..............",
+            Self::SettlementLeaf => b"cpc.settlement-leaf.v1..........",
+            Self::JobOutputLeaf => b"cpc.job-output-leaf.v1..........",
+            Self::VerdictLeaf => b"cpc.verdict-leaf.v1.............",
+            Self::MerkleNode => b"cpc.merkle-node.v1..............",
+            Self::MerkleRoot => b"cpc.merkle-root.v1..............",
+            Self::ComputeRoot => b"cpc.compute-root.v1.............",
+            Self::VerdictSign => b"cpc.verdict-sign.v1.............",
+            Self::PossessionSign => b"cpc.possession-sign.v1..........",
+            Self::TreasurySign => b"cpc.treasury-sign.v1............",
+            Self::ValidatorSet => b"cpc.validator-set.v1............",
+            Self::GenesisSets => b"cpc.genesis-sets.v1.............",
+            Self::StateKey => b"cpc.state-key.v1................",
+            Self::StateValue => b"cpc.state-value.v1..............",
+            Self::StateLeaf => b"cpc.state-leaf.v1...............",
+            Self::StateBucketNode => b"cpc.state-bucket-node.v1........",
+            Self::StateDenseNode => b"cpc.state-dense-node.v1.........",
+            Self::Beacon => b"cpc.beacon.v1...................",
+            Self::ChainStep => b"cpc.chain-step.v1...............",
+            Self::BatchWeights => b"cpc.batch-weights.v1............",
+        }
+    }
+
+    /// The digest of bytes.
+    pub fn hash_bytes(self, bytes: &[u8]) -> Digest {
+        Digest(*blake3::keyed_hash(self.tag(), bytes).as_bytes())
+    }
+
+    /// The digest of a value's canonical bytes.
+    pub fn hash<T: Encode>(self, value: &T) -> Digest {
+        self.hash_bytes(&encode(value))
+    }
+
+    /// The digest of two digests side by side.
+    pub fn hash_pair(self, left: &Digest, right: &Digest) -> Digest {
+        let mut both = [0; 64];
+        both[..32].copy_from_slice(&left.0);
+        both[32..].copy_from_slice(&right.0);
+        self.hash_bytes(&both)
+    }
+
+    /// A hasher for what comes in pieces.
+    pub fn hasher(self) -> blake3::Hasher {
+        blake3::Hasher::new_keyed(self.tag())
+    }
+}
+
+impl Digest {
+    /// 32 zero bytes: what an empty slot holds.
+    pub const ZERO: Self = Self([0; 32]);
+}
+
+impl From<blake3::Hash> for Digest {
+    fn from(hash: blake3::Hash) -> Self {
+        Self(*hash.as_bytes())
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&hex(&self.0))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl FromStr for Digest {
+    type Err = HexError;
+
+    fn from_str(text: &str) -> Result<Self, HexError> {
+        let mut bytes = [0; 32];
+        unhex(text, &mut bytes)?;
+        Ok(Self(bytes))
+    }
+}
+
+/// Hex in small letters, without 0x.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Reads hex in small letters, without 0x, of exactly the length of `out`.
+pub fn unhex(text: &str, out: &mut [u8]) -> Result<(), HexError> {
+    if let Some(found) = text.chars().find(|c| !matches!(c, '0'..='9' | 'a'..='f')) {
+        return Err(HexError::Digit { found });
+    }
+    let expected = out.len().saturating_mul(2);
+    if text.len() != expected {
+        return Err(HexError::Length { expected, found: text.len() });
+    }
+    for (byte, digits) in out.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        let digits = core::str::from_utf8(digits).expect("hex digits are ascii");
+        *byte = u8::from_str_radix(digits, 16).expect("two hex digits are a byte");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_domain_hashes_the_same_bytes_differently() {
+        let mut digests: Vec<Digest> = Domain::ALL.iter().map(|domain| domain.hash_bytes(b"same")).collect();
+        digests.sort();
+        digests.dedup();
+        assert_eq!(digests.len(), Domain::ALL.len());
+    }
+
+    #[test]
+    fn hex_is_small_and_bare() {
+        let digest = Domain::TxId.hash_bytes(b"x");
+        assert_eq!(digest.to_string().parse(), Ok(digest));
+        assert_eq!("0x".parse::<Digest>(), Err(HexError::Digit { found: 'x' }));
+        assert_eq!("ABCD".parse::<Digest>(), Err(HexError::Digit { found: 'A' }));
+        assert_eq!("abcd".parse::<Digest>(), Err(HexError::Length { expected: 64, found: 4 }));
+    }
+}
