@@ -89,11 +89,13 @@ pub enum Domain {
     ChainStep,
     /// The seed of the weights of one batch of signatures.
     BatchWeights,
+    /// A label, for the key that everybody knows: devnets and rehearsals only.
+    PublicKnownSeed,
 }
 
 impl Domain {
     /// Every domain, for the tests that hold them apart.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Address,
         Self::TxId,
         Self::TxHash,
@@ -122,6 +124,7 @@ impl Domain {
         Self::Beacon,
         Self::ChainStep,
         Self::BatchWeights,
+        Self::PublicKnownSeed,
     ];
 
     /// The tag: BLAKE3's key, so that two domains never share a digest (HASH-1).
@@ -155,6 +158,7 @@ impl Domain {
             Self::Beacon => b"cpc.beacon.v1...................",
             Self::ChainStep => b"cpc.chain-step.v1...............",
             Self::BatchWeights => b"cpc.batch-weights.v1............",
+            Self::PublicKnownSeed => b"cpc.public-known-seed.v1........",
         }
     }
 

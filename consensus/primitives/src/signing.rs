@@ -42,6 +42,18 @@ pub fn verify_batch(claims: &[Claim]) -> Result<(), BadSignature> {
     verifier.verify(Weights(seed.finalize_xof())).map_err(|_| BadSignature)
 }
 
+/// The same for many signatures of one message, which need not be a digest: the votes of a certificate.
+pub fn verify_message_batch(message: &[u8], signed: &[(PublicKey, Signature)]) -> Result<(), BadSignature> {
+    let mut verifier = Verifier::new();
+    let mut seed = Domain::BatchWeights.hasher();
+    seed.update(&Domain::BatchWeights.hash_bytes(message).0);
+    for (key, signature) in signed {
+        seed.update(key.bytes()).update(&signature.0);
+        verifier.queue(Item::from((VerificationKeyBytes::from(*key.bytes()), signature.0.into(), &message)));
+    }
+    verifier.verify(Weights(seed.finalize_xof())).map_err(|_| BadSignature)
+}
+
 /// The weights of one batch: the output stream of its hash.
 struct Weights(blake3::OutputReader);
 
@@ -88,6 +100,18 @@ mod tests {
         assert_eq!(verify_batch(&[]), Ok(()));
         assert_eq!(verify_batch(&claims(1)), Ok(()));
         assert_eq!(verify_batch(&claims(33)), Ok(()));
+    }
+
+    #[test]
+    fn signatures_of_one_message_are_good_together_and_one_bad_one_spoils_them() {
+        let message = [7; 133];
+        let sign = |n: u8| SecretKey::from_seed(&[n; 32]);
+        let mut signed: Vec<_> = (0..33).map(|n| (sign(n).public(), sign(n).sign(&message))).collect();
+        assert_eq!(verify_message_batch(&message, &[]), Ok(()));
+        assert_eq!(verify_message_batch(&message, &signed), Ok(()));
+        assert_eq!(verify_message_batch(&message[1..], &signed), Err(BadSignature));
+        signed[20].1.0[7] ^= 4;
+        assert_eq!(verify_message_batch(&message, &signed), Err(BadSignature));
     }
 
     #[test]

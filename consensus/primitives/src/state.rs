@@ -23,10 +23,33 @@ mod kind {
     pub(super) const REWARDS: u8 = 6;
 }
 
+/// What a record is, by the first byte of its key (STATE-1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// The account of an address.
+    Account,
+    /// The running totals of all money.
+    Supply,
+    /// A validator.
+    Validator,
+    /// The seats of an epoch.
+    Seats,
+    /// The randomness beacon.
+    Beacon,
+    /// What the running epoch's seats have earned.
+    Rewards,
+}
+
 impl StateKey {
     /// The account of an address.
     pub fn account(address: &Address) -> Self {
         Self::new(kind::ACCOUNT, &address.0)
+    }
+
+    /// The address whose account this key names, where it names one.
+    pub fn as_account(&self) -> Option<Address> {
+        let (kind, name) = self.0.split_first()?;
+        if *kind == kind::ACCOUNT { name.try_into().ok().map(Address) } else { None }
     }
 
     /// The running totals of all money.
@@ -52,6 +75,19 @@ impl StateKey {
     /// What the running epoch's seats have earned and not been paid.
     pub fn rewards() -> Self {
         Self::new(kind::REWARDS, &[])
+    }
+
+    /// What the record of this key is, where it is of a kind that is known.
+    pub fn kind(&self) -> Option<Kind> {
+        match *self.0.first()? {
+            kind::ACCOUNT => Some(Kind::Account),
+            kind::SUPPLY => Some(Kind::Supply),
+            kind::VALIDATOR => Some(Kind::Validator),
+            kind::SEATS => Some(Kind::Seats),
+            kind::BEACON => Some(Kind::Beacon),
+            kind::REWARDS => Some(Kind::Rewards),
+            _ => None,
+        }
     }
 
     /// The bytes that are hashed to find the record's place.
