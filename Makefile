@@ -1,0 +1,77 @@
+# Every command of this house. `make` alone lists them; CI runs `.ci/run`, which calls them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# One feature set for every build: another choice of packages would compile the dependencies a second time. The benches
+# with their rivals and the fuzz targets stay outside it.
+PACKAGES := --workspace --exclude cpc-bench --exclude cpc-fuzz
+# cargo with our flags, our target directory and our RocksDB.
+CARGO := . .ci/env && cargo
+
+.PHONY: help
+help: ## lists these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## installs what is missing: system packages, the toolchain, RocksDB's archive
+	@.ci/setup
+
+.PHONY: build
+build: setup ## builds the binary, and leaves a link to it in target/bin
+	@$(CARGO) build $(PACKAGES) --bins --locked
+	@. .ci/env && mkdir -p target/bin && ln -sfn "$$CARGO_TARGET_DIR/debug/cpc" target/bin/cpc
+
+.PHONY: devnet
+devnet: build ## builds and runs a network of your own on this machine; Ctrl-C stops it
+	@exec target/bin/cpc devnet $(args)
+
+.PHONY: test
+test: setup ## runs every test
+	@$(CARGO) test $(PACKAGES) --locked
+
+.PHONY: test-long
+test-long: setup ## runs every test with the counts that take too long for every change
+	@$(CARGO) test $(PACKAGES) --locked --features cpc-e2e/long
+
+.PHONY: check
+check: setup fmt clippy doc tidy deny ## format, lints, documentation, architecture, licences: what CI demands beside the tests
+
+.PHONY: fmt
+fmt: ## says what is not formatted
+	@$(CARGO) fmt --all --check
+
+.PHONY: clippy
+clippy: ## says what the lints object to
+	@$(CARGO) clippy $(PACKAGES) --all-targets --locked -- -D warnings
+
+.PHONY: doc
+doc: ## builds the documentation of the code, and denies its warnings
+	@export RUSTDOCFLAGS="-D warnings"; $(CARGO) doc $(PACKAGES) --no-deps --locked
+
+.PHONY: tidy
+tidy: ## holds the house to its architecture, its spec and its style
+	@$(CARGO) test $(PACKAGES) --locked --test tidy
+
+.PHONY: deny
+deny: ## holds the dependencies to deny.toml, where cargo-deny is installed
+	@. .ci/env && .ci/deny
+
+.PHONY: bench
+bench: setup ## measures, beside the rivals
+	@$(CARGO) run --release --locked -p cpc-bench -- $(args)
+
+.PHONY: fuzz
+fuzz: setup ## fuzzes every target for ten seconds, or seconds=N
+	@. .ci/env && tests/fuzz/run $(or $(seconds),10)
+
+.PHONY: vectors-regenerate
+vectors-regenerate: setup ## writes the golden files anew; adr=NNNN names the decision that changed them
+	@[ -n "$(adr)" ] || { echo "say which decision changes the bytes: make vectors-regenerate adr=0006" >&2; exit 2; }
+	@ls docs/adr/$(adr)-*.md >/dev/null 2>&1 || { echo "there is no docs/adr/$(adr)-*.md" >&2; exit 2; }
+	@export CPC_REGENERATE_VECTORS=adr-$(adr); $(CARGO) test $(PACKAGES) --locked --test vectors
+
+.PHONY: clean
+clean: ## removes what was built from this checkout; the caches of other checkouts and RocksDB's archive stay
+	@. .ci/env && rm -rf "$$CARGO_TARGET_DIR" target
