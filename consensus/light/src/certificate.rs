@@ -1,0 +1,371 @@
+//! A quorum's votes in one piece: what makes a block final for whoever was not there.
+
+use core::fmt;
+
+use cpc_primitives::limits::SEATS_MAX;
+use cpc_primitives::signing::verify_message_batch;
+use cpc_primitives::{BlockId, Epoch, Header, Mismatch, PublicKey, Signature, View, same};
+
+use crate::limits::CERTIFICATE_BYTES_MAX;
+use crate::validators::ValidatorSet;
+use crate::vote::{Proposal, SignedVote, Vote, read_round};
+use crate::wire::{Reader, WireError, put_varint};
+
+/// The seats that signed, each once, ascending, with their signatures (CERT-4).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Signers {
+    seats: u32,
+    signatures: Vec<(u32, Signature)>,
+}
+
+/// Proof that a quorum calls a block final.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finalization {
+    /// The block, and the attempt in which it became final.
+    pub proposal: Proposal,
+    /// Who signed.
+    pub signers: Signers,
+}
+
+/// Proof that a quorum calls a block valid.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Notarization {
+    /// The block, and the attempt in which it was proposed.
+    pub proposal: Proposal,
+    /// Who signed.
+    pub signers: Signers,
+}
+
+/// Proof that a quorum gave an attempt up.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Nullification {
+    /// Whose seats voted.
+    pub epoch: Epoch,
+    /// Which attempt.
+    pub view: View,
+    /// Who signed.
+    pub signers: Signers,
+}
+
+/// A header that a quorum of its epoch's set calls final; only a proof makes one (CERT-6).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FinalizedHeader {
+    header: Header,
+    id: BlockId,
+}
+
+/// Why a certificate certifies nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CertError {
+    /// Its bytes are none.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// It is of a set of another size.
+    #[error("the seats of the set: {0}")]
+    Seats(Mismatch<u32>),
+    /// Too few signed.
+    #[error("{found} seats signed, a quorum is {needed}")]
+    Quorum {
+        /// How many must.
+        needed: u32,
+        /// How many did.
+        found: u32,
+    },
+    /// A signature is not that of its seat.
+    #[error("the signature of seat {seat} does not verify under the key {key}")]
+    Signature {
+        /// The first such seat.
+        seat: u32,
+        /// Its key.
+        key: PublicKey,
+    },
+    /// A vote of nobody.
+    #[error("seat {seat} of a set of {seats}")]
+    UnknownSeat {
+        /// The seat.
+        seat: u32,
+        /// How many there are.
+        seats: u32,
+    },
+    /// A seat counts once.
+    #[error("seat {seat} signed twice")]
+    DoubleSeat {
+        /// The seat.
+        seat: u32,
+    },
+    /// It is of another block.
+    #[error("the certified block: {0}")]
+    Payload(Mismatch<BlockId>),
+    /// It is of another epoch.
+    #[error("the epoch of the certificate: {0}")]
+    Epoch(Mismatch<Epoch>),
+    /// It is older than the block.
+    #[error("certified in view {certified}, before the block was proposed in view {proposed}")]
+    View {
+        /// The view of the header.
+        proposed: View,
+        /// The view of the certificate.
+        certified: View,
+    },
+}
+
+impl Finalization {
+    /// Reads exactly one finalization (CERT-4).
+    pub fn decode(bytes: &[u8]) -> Result<Self, CertError> {
+        let (proposal, signers) = read_certificate(bytes, Proposal::read)?;
+        Ok(Self { proposal, signers })
+    }
+
+    /// The bytes of the finalization.
+    pub fn encode(&self) -> Vec<u8> {
+        write_certificate(&self.vote(), &self.signers)
+    }
+
+    /// Demands a quorum of this set (CERT-5).
+    pub fn verify(&self, set: &ValidatorSet, namespace: &[u8]) -> Result<(), CertError> {
+        self.signers.verify(&self.vote(), set, namespace)
+    }
+
+    /// Puts a certificate together from finalize votes of this set; their signatures are not checked here.
+    pub fn assemble(proposal: Proposal, votes: &[(u32, Signature)], set: &ValidatorSet) -> Result<Self, CertError> {
+        Ok(Self { proposal, signers: Signers::assemble(votes, set)? })
+    }
+
+    /// What each of the signers signed.
+    pub fn vote(&self) -> Vote {
+        Vote::Finalize(self.proposal)
+    }
+
+    /// The vote of one seat, as if it had come alone; evidence is made of it (EVI-3).
+    pub fn vote_of(&self, seat: u32) -> Option<SignedVote> {
+        self.signers.vote_of(self.vote(), seat)
+    }
+}
+
+impl Notarization {
+    /// Reads exactly one notarization (CERT-4).
+    pub fn decode(bytes: &[u8]) -> Result<Self, CertError> {
+        let (proposal, signers) = read_certificate(bytes, Proposal::read)?;
+        Ok(Self { proposal, signers })
+    }
+
+    /// The bytes of the notarization.
+    pub fn encode(&self) -> Vec<u8> {
+        write_certificate(&self.vote(), &self.signers)
+    }
+
+    /// Demands a quorum of this set (CERT-5).
+    pub fn verify(&self, set: &ValidatorSet, namespace: &[u8]) -> Result<(), CertError> {
+        self.signers.verify(&self.vote(), set, namespace)
+    }
+
+    /// What each of the signers signed.
+    pub fn vote(&self) -> Vote {
+        Vote::Notarize(self.proposal)
+    }
+
+    /// The vote of one seat, as if it had come alone; evidence is made of it (EVI-3).
+    pub fn vote_of(&self, seat: u32) -> Option<SignedVote> {
+        self.signers.vote_of(self.vote(), seat)
+    }
+}
+
+impl Nullification {
+    /// Reads exactly one nullification (CERT-4).
+    pub fn decode(bytes: &[u8]) -> Result<Self, CertError> {
+        let ((epoch, view), signers) = read_certificate(bytes, read_round)?;
+        Ok(Self { epoch, view, signers })
+    }
+
+    /// The bytes of the nullification.
+    pub fn encode(&self) -> Vec<u8> {
+        write_certificate(&self.vote(), &self.signers)
+    }
+
+    /// Demands a quorum of this set (CERT-5).
+    pub fn verify(&self, set: &ValidatorSet, namespace: &[u8]) -> Result<(), CertError> {
+        self.signers.verify(&self.vote(), set, namespace)
+    }
+
+    /// What each of the signers signed.
+    pub fn vote(&self) -> Vote {
+        Vote::Nullify { epoch: self.epoch, view: self.view }
+    }
+
+    /// The vote of one seat, as if it had come alone; evidence is made of it (EVI-3).
+    pub fn vote_of(&self, seat: u32) -> Option<SignedVote> {
+        self.signers.vote_of(self.vote(), seat)
+    }
+}
+
+/// Demands that this certificate makes this header final (CERT-6).
+pub fn certify(
+    header: Header,
+    certificate: &Finalization,
+    set: &ValidatorSet,
+    namespace: &[u8],
+) -> Result<FinalizedHeader, CertError> {
+    let id = header.id();
+    let Proposal { epoch, view, payload, .. } = certificate.proposal;
+    same(id, payload).map_err(CertError::Payload)?;
+    same(header.epoch, epoch).map_err(CertError::Epoch)?;
+    // CERT-6: the last block of an epoch is proposed again until it is final, so that its view may be a later one.
+    if view < header.view {
+        return Err(CertError::View { proposed: header.view, certified: view });
+    }
+    certificate.verify(set, namespace)?;
+    Ok(FinalizedHeader::new(header, id))
+}
+
+impl FinalizedHeader {
+    /// For whoever has proven it: by a certificate, or as the ancestor of a header that has one.
+    pub(crate) fn new(header: Header, id: BlockId) -> Self {
+        Self { header, id }
+    }
+
+    /// The header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The id of the block.
+    pub fn id(&self) -> BlockId {
+        self.id
+    }
+
+    /// The header, given away.
+    pub fn into_header(self) -> Header {
+        self.header
+    }
+}
+
+impl fmt::Display for FinalizedHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "block {} {}", self.header.height, self.id)
+    }
+}
+
+impl Signers {
+    /// How many seats the set has.
+    pub fn seats(&self) -> u32 {
+        self.seats
+    }
+
+    /// The seats that signed, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &Signature)> {
+        self.signatures.iter().map(|(seat, signature)| (*seat, signature))
+    }
+
+    fn assemble(votes: &[(u32, Signature)], set: &ValidatorSet) -> Result<Self, CertError> {
+        let (seats, needed) = (set.len(), set.quorum());
+        let mut signatures = votes.to_vec();
+        signatures.sort_by_key(|(seat, _)| *seat);
+        if let Some((seat, _)) = signatures.iter().find(|(seat, _)| *seat >= seats) {
+            return Err(CertError::UnknownSeat { seat: *seat, seats });
+        }
+        if let Some(pair) = signatures.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            return Err(CertError::DoubleSeat { seat: pair[0].0 });
+        }
+        let found = u32::try_from(signatures.len()).expect("at most one signature a seat");
+        if found < needed {
+            return Err(CertError::Quorum { needed, found });
+        }
+        Ok(Self { seats, signatures })
+    }
+
+    fn vote_of(&self, vote: Vote, seat: u32) -> Option<SignedVote> {
+        let place = self.signatures.binary_search_by_key(&seat, |(seat, _)| *seat).ok()?;
+        let (seat, signature) = *self.signatures.get(place)?;
+        Some(SignedVote { vote, seat, signature })
+    }
+
+    fn verify(&self, vote: &Vote, set: &ValidatorSet, namespace: &[u8]) -> Result<(), CertError> {
+        // CERT-5: first what costs nothing, then the signatures in one equation.
+        same(set.len(), self.seats).map_err(CertError::Seats)?;
+        let found = u32::try_from(self.signatures.len()).expect("at most one signature a seat");
+        if found < set.quorum() {
+            return Err(CertError::Quorum { needed: set.quorum(), found });
+        }
+        let message = vote.message(namespace);
+        let mut signed = Vec::with_capacity(self.signatures.len());
+        for (seat, signature) in self.iter() {
+            let key = set.key(seat).ok_or(CertError::UnknownSeat { seat, seats: set.len() })?;
+            signed.push((*key, *signature));
+        }
+        if verify_message_batch(&message, &signed).is_ok() {
+            return Ok(());
+        }
+        // One by one has the same verdict, and names the culprit; honest certificates never come here.
+        for ((seat, signature), (key, _)) in self.iter().zip(&signed) {
+            key.verify(&message, signature).map_err(|_| CertError::Signature { seat, key: *key })?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        // CERT-4: the count of seats in eight bytes, most significant first, then a bit for every seat.
+        out.extend_from_slice(&u64::from(self.seats).to_be_bytes());
+        let mut bitmap = vec![0u8; bitmap_bytes(self.seats)];
+        for (seat, _) in self.iter() {
+            let byte = usize::try_from(seat / 8).ok().and_then(|byte| bitmap.get_mut(byte));
+            *byte.expect("a signer is a seat of the set") |= mask(seat);
+        }
+        out.extend_from_slice(&bitmap);
+        put_varint(out, u64::try_from(self.signatures.len()).expect("at most one signature a seat"));
+        for (_, signature) in &self.signatures {
+            out.extend_from_slice(&signature.0);
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let found = u64::from_be_bytes(reader.array()?);
+        let seats = u32::try_from(found).ok().filter(|seats| usize::try_from(*seats).is_ok_and(|n| n <= SEATS_MAX));
+        let seats = seats.ok_or(WireError::TooManySeats { max: SEATS_MAX, found })?;
+        let bitmap = reader.slice(bitmap_bytes(seats))?;
+        let is_set = |seat: u32| {
+            let byte = usize::try_from(seat / 8).ok().and_then(|byte| bitmap.get(byte));
+            byte.is_some_and(|byte| byte & mask(seat) != 0)
+        };
+        let end = seats.next_multiple_of(8);
+        if (seats..end).any(is_set) {
+            return Err(WireError::UnusedBits { seats });
+        }
+        let signers: Vec<u32> = (0..seats).filter(|seat| is_set(*seat)).collect();
+        if signers.is_empty() {
+            return Err(WireError::NoSigner);
+        }
+        let signatures = u64::from(reader.varint32()?);
+        if usize::try_from(signatures) != Ok(signers.len()) {
+            return Err(WireError::Count { signers: signers.len(), signatures });
+        }
+        let signatures =
+            signers.iter().map(|seat| Ok((*seat, Signature(reader.array()?)))).collect::<Result<_, WireError>>()?;
+        Ok(Self { seats, signatures })
+    }
+}
+
+fn read_certificate<T>(
+    bytes: &[u8],
+    subject: impl FnOnce(&mut Reader<'_>) -> Result<T, WireError>,
+) -> Result<(T, Signers), WireError> {
+    let mut reader = Reader::new(bytes, CERTIFICATE_BYTES_MAX)?;
+    let certificate = (subject(&mut reader)?, Signers::read(&mut reader)?);
+    reader.end()?;
+    Ok(certificate)
+}
+
+fn write_certificate(vote: &Vote, signers: &Signers) -> Vec<u8> {
+    let mut out = Vec::new();
+    vote.write(&mut out);
+    signers.write(&mut out);
+    out
+}
+
+fn bitmap_bytes(seats: u32) -> usize {
+    usize::try_from(seats.div_ceil(8)).expect("32 bits fit")
+}
+
+/// The bit of a seat within its byte, the least significant first.
+fn mask(seat: u32) -> u8 {
+    1u8.checked_shl(seat % 8).expect("a place within a byte")
+}
