@@ -1,1 +1,34 @@
-//! Empty.
+//! The state transition: what a block does to the money, and why a block or a transaction is refused.
+//!
+//! Rules only: a parent, a context and checked transactions go in, a [`Delta`] and a header come out. No disk, no
+//! clock, no network; the state is read through [`StateRead`]. The numbered clauses are in `docs/spec/ledger.md`.
+
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::float_arithmetic))]
+
+mod block;
+mod error;
+mod gas;
+mod genesis;
+mod port;
+mod records;
+mod rules;
+mod session;
+mod supply;
+mod verify;
+mod working;
+
+#[cfg(test)]
+mod fixture;
+
+pub use block::{Applied, Executed, apply};
+pub use error::{BlockError, BlockReject, Failure, GenesisReject, Reject, TxError};
+pub use gas::{BASE_GAS, SIGNATURE_GAS, TRANSFER_GAS, WRITE_GAS, intrinsic};
+pub use genesis::{GenesisAccount, GenesisValidator, genesis_state};
+pub use port::{Delta, StateRead};
+pub use records::{Rewards, Seat, Seats, Validator, account, rewards, seats, supply, validator};
+pub use rules::{Params, ParamsError, Settlement};
+#[cfg(feature = "canary")]
+pub use session::Canary;
+pub use session::{BLOCK_OVERHEAD_BYTES, Context, Receipt, Session, TxOutcome, admit, touched};
+pub use supply::{Supply, recount};
+pub use verify::{BadSignatures, Culprit, VerifiedTx, Verifier};

@@ -1,0 +1,176 @@
+//! The state of block 0: everything is checked, then everything is written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cpc_primitives::codec::encode;
+use cpc_primitives::limits::BPS_ONE;
+use cpc_primitives::state::{Account, StateKey};
+use cpc_primitives::tx::{KeyUse, ProvenKey, Registration};
+use cpc_primitives::{Address, Amount, Epoch, Nonce, PublicKey};
+
+use crate::error::GenesisReject;
+use crate::port::Delta;
+use crate::records::{Rewards, Seat, Seats, Validator};
+use crate::rules::Params;
+use crate::supply::{Supply, total};
+
+/// An account that has money from the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GenesisAccount {
+    /// Whose it is.
+    pub address: Address,
+    /// What it can spend.
+    pub balance: Amount,
+}
+
+/// A validator that stands from the start: what a first STAKE would declare.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GenesisValidator {
+    /// Whose it is.
+    pub account: Address,
+    /// What it has locked, beside the account's balance.
+    pub stake: Amount,
+    /// What it declares of itself.
+    pub registration: Registration,
+}
+
+/// The state of block 0 (EPO-5, SUP-5).
+///
+/// `seats` names the accounts that sit in epochs 0 and 1; where epoch 0 is not named every validator sits, and where
+/// epoch 1 is not named those of epoch 0 do.
+pub fn genesis_state(
+    params: &Params,
+    accounts: &[GenesisAccount],
+    validators: &[GenesisValidator],
+    treasury: Amount,
+    seats: [Option<Vec<Address>>; 2],
+) -> Result<Delta, GenesisReject> {
+    params.check()?;
+    let mut balances = balances(params, accounts)?;
+    let standing = standing(params, validators)?;
+    let supply = start(params, accounts, validators, treasury)?;
+    let [first, second] = seats;
+    let first = first.unwrap_or_else(|| validators.iter().map(|validator| validator.account).collect());
+    let second = second.unwrap_or_else(|| first.clone());
+    let first = sitting(params, Epoch(0), &first, &standing)?;
+    let second = sitting(params, Epoch(1), &second, &standing)?;
+
+    // Every check has passed: from here nothing can fail. A validator is paid into its account, so it has one.
+    for account in standing.keys() {
+        balances.entry(*account).or_default();
+    }
+    let account = |balance| encode(&Account { balance, nonce: Nonce(0) });
+    let accounts = balances.into_iter().map(|(address, balance)| (StateKey::account(&address), account(balance)));
+    let validators = standing.into_values().map(|validator| {
+        let GenesisValidator { account, stake, registration } = validator.clone();
+        (StateKey::validator(&account), encode(&Validator { stake, registration }))
+    });
+    let rest = [
+        (StateKey::supply(), encode(&supply)),
+        (StateKey::seats(Epoch(0)), encode(&first)),
+        (StateKey::seats(Epoch(1)), encode(&second)),
+        (StateKey::rewards(), encode(&Rewards::default())),
+    ];
+    Ok(accounts.chain(validators).chain(rest).map(|(key, value)| (key, Some(value))).collect())
+}
+
+fn balances(params: &Params, accounts: &[GenesisAccount]) -> Result<BTreeMap<Address, Amount>, GenesisReject> {
+    let mut balances = BTreeMap::new();
+    for GenesisAccount { address, balance } in accounts.iter().copied() {
+        // ACC-6: what holds for a new account holds for the first ones.
+        let minimum = params.existential_minimum;
+        if balance < minimum {
+            return Err(GenesisReject::AccountBelowMinimum { address, minimum, found: balance });
+        }
+        if balances.insert(address, balance).is_some() {
+            return Err(GenesisReject::AccountTwice { address });
+        }
+    }
+    Ok(balances)
+}
+
+/// The validators by account, each with keys of its own that it has proven (EPO-6).
+fn standing<'a>(
+    params: &Params,
+    validators: &'a [GenesisValidator],
+) -> Result<BTreeMap<Address, &'a GenesisValidator>, GenesisReject> {
+    let mut standing = BTreeMap::new();
+    let mut holders: BTreeMap<PublicKey, Address> = BTreeMap::new();
+    for validator in validators {
+        let GenesisValidator { account, stake, registration } = validator;
+        let account = *account;
+        if standing.insert(account, validator).is_some() {
+            return Err(GenesisReject::ValidatorTwice { account });
+        }
+        if stake.is_zero() {
+            return Err(GenesisReject::NoStake { account });
+        }
+        let found = registration.commission.points();
+        if found > BPS_ONE {
+            return Err(GenesisReject::Commission { account, maximum: BPS_ONE, found });
+        }
+        for (role, proven) in roles(registration) {
+            if let Some(first) = holders.insert(proven.key, account) {
+                return Err(GenesisReject::KeyTwice { account, role, key: proven.key, first });
+            }
+            let claim = proven.claim(role, params.chain, &account);
+            claim.verify().map_err(|_| GenesisReject::KeyNotProven { account, role, key: proven.key })?;
+        }
+    }
+    if standing.is_empty() {
+        return Err(GenesisReject::NoValidator);
+    }
+    Ok(standing)
+}
+
+fn roles(registration: &Registration) -> [(KeyUse, &ProvenKey); 3] {
+    [
+        (KeyUse::Consensus, &registration.consensus),
+        (KeyUse::Verdict, &registration.verdict),
+        (KeyUse::Network, &registration.network),
+    ]
+}
+
+/// The running totals of block 0, if they and all rewards to come can exist (SUP-5).
+fn start(
+    params: &Params,
+    accounts: &[GenesisAccount],
+    validators: &[GenesisValidator],
+    treasury: Amount,
+) -> Result<Supply, GenesisReject> {
+    let maximum = Amount::MAX;
+    let too_large = GenesisReject::TotalTooLarge { maximum };
+    let balances = total(accounts.iter().map(|account| account.balance)).ok_or(too_large.clone())?;
+    let stake = total(validators.iter().map(|validator| validator.stake)).ok_or(too_large.clone())?;
+    let genesis = total([balances, stake, treasury]).ok_or(too_large)?;
+    let emission = params.emission().unwrap_or(maximum);
+    if genesis.checked_add(emission).is_none() {
+        return Err(GenesisReject::EmissionTooLarge { total: genesis, emission, maximum });
+    }
+    Ok(Supply { balances, stake, treasury, genesis, ..Supply::default() })
+}
+
+/// The seats of an epoch, as the genesis names them (EPO-5).
+fn sitting(
+    params: &Params,
+    epoch: Epoch,
+    named: &[Address],
+    standing: &BTreeMap<Address, &GenesisValidator>,
+) -> Result<Seats, GenesisReject> {
+    let (maximum, found) = (params.seats_max, named.len());
+    if found == 0 {
+        return Err(GenesisReject::NoSeats { epoch });
+    }
+    if u32::try_from(found).map_or(true, |found| found > maximum) {
+        return Err(GenesisReject::TooManySeats { epoch, maximum, found });
+    }
+    let (mut seen, mut seats) = (BTreeSet::new(), Vec::new());
+    for account in named.iter().copied() {
+        let validator = standing.get(&account).ok_or(GenesisReject::SeatWithoutValidator { epoch, account })?;
+        if !seen.insert(account) {
+            return Err(GenesisReject::SeatTwice { epoch, account });
+        }
+        seats.push(Seat { key: validator.registration.consensus.key, account, stake: validator.stake });
+    }
+    Ok(Seats::new(seats).expect("the network's maximum is below the format's, and no key is used twice"))
+}

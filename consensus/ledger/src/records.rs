@@ -1,0 +1,116 @@
+//! The records of the state that only the ledger writes, and how anybody reads them.
+
+use cpc_primitives::codec::{Decode, decode};
+use cpc_primitives::limits::{SEATS_MAX, STATE_VALUE_BYTES_MAX};
+use cpc_primitives::state::{Account, StateKey};
+use cpc_primitives::tx::Registration;
+use cpc_primitives::{Address, Amount, Bounded, Digest, Domain, Epoch, Fault, PublicKey};
+use wincode::{SchemaRead, SchemaWrite};
+
+use crate::port::StateRead;
+use crate::supply::Supply;
+
+/// A validator, by its account (EPO-6).
+#[derive(Clone, PartialEq, Eq, Debug, SchemaRead, SchemaWrite)]
+pub struct Validator {
+    /// What it has locked.
+    pub stake: Amount,
+    /// What it declares of itself.
+    pub registration: Registration,
+}
+
+/// One seat of an epoch, fixed when the epoch's set was (EPO-1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, SchemaRead, SchemaWrite)]
+pub struct Seat {
+    /// The key that signs blocks.
+    pub key: PublicKey,
+    /// The account that is paid.
+    pub account: Address,
+    /// The stake by which it is paid.
+    pub stake: Amount,
+}
+
+/// The seats of one epoch, in the order of the bytes of their keys: the order of a certificate's bits (EPO-1).
+#[derive(Clone, PartialEq, Eq, Debug, SchemaRead, SchemaWrite)]
+pub struct Seats(Bounded<Seat, SEATS_MAX>);
+
+/// What the running epoch's seats have earned and not been paid (RWD-3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, SchemaRead, SchemaWrite)]
+pub struct Rewards {
+    /// What is shared at the end of the epoch.
+    pub pot: Amount,
+}
+
+impl Seats {
+    /// The seats in their order; `None` where there are more than an epoch can have, or two of one key.
+    pub fn new(mut seats: Vec<Seat>) -> Option<Self> {
+        seats.sort_by_key(|seat| seat.key);
+        let unique = seats.windows(2).all(|pair| pair[0].key != pair[1].key);
+        Bounded::new(seats).ok().filter(|_| unique).map(Self)
+    }
+
+    /// The seats in their order.
+    pub fn seats(&self) -> &[Seat] {
+        &self.0
+    }
+
+    /// The seat of a key.
+    pub fn seat_of(&self, key: &PublicKey) -> Option<&Seat> {
+        self.0.binary_search_by_key(key, |seat| seat.key).ok().and_then(|place| self.0.get(place))
+    }
+
+    /// The keys in their order.
+    pub fn keys(&self) -> Vec<PublicKey> {
+        self.0.iter().map(|seat| seat.key).collect()
+    }
+
+    /// The hash by which a header names this set (EPO-3).
+    pub fn hash(&self) -> Digest {
+        let keys: Bounded<PublicKey, SEATS_MAX> = Bounded::new(self.keys()).expect("as many as there are seats");
+        Domain::ValidatorSet.hash(&keys)
+    }
+}
+
+/// The account of an address, where it has one.
+pub fn account<S: StateRead>(state: &S, address: &Address) -> Result<Option<Account>, Fault> {
+    record(state, &StateKey::account(address))
+}
+
+/// The running totals of all money.
+pub fn supply<S: StateRead>(state: &S) -> Result<Supply, Fault> {
+    demanded(state, &StateKey::supply(), "the supply")
+}
+
+/// The seats of an epoch, as long as the state keeps them.
+pub fn seats<S: StateRead>(state: &S, epoch: Epoch) -> Result<Option<Seats>, Fault> {
+    record(state, &StateKey::seats(epoch))
+}
+
+/// The validator of an account, where it is one.
+pub fn validator<S: StateRead>(state: &S, account: &Address) -> Result<Option<Validator>, Fault> {
+    record(state, &StateKey::validator(account))
+}
+
+/// What the running epoch's seats have earned and not been paid.
+pub fn rewards<S: StateRead>(state: &S) -> Result<Rewards, Fault> {
+    demanded(state, &StateKey::rewards(), "the rewards")
+}
+
+/// The seats of an epoch that the rules know to be there.
+pub(crate) fn seats_there<S: StateRead>(state: &S, epoch: Epoch) -> Result<Seats, Fault> {
+    demanded(state, &StateKey::seats(epoch), "the seats of an epoch")
+}
+
+/// Reads a record's canonical bytes.
+pub(crate) fn parse<T: Decode>(key: &StateKey, bytes: &[u8]) -> Result<T, Fault> {
+    decode(bytes, STATE_VALUE_BYTES_MAX).map_err(|error| Fault::Damaged { detail: format!("record {key:?}: {error}") })
+}
+
+fn record<S: StateRead, T: Decode>(state: &S, key: &StateKey) -> Result<Option<T>, Fault> {
+    state.read(key)?.map(|bytes| parse(key, &bytes)).transpose()
+}
+
+fn demanded<S: StateRead, T: Decode>(state: &S, key: &StateKey, name: &str) -> Result<T, Fault> {
+    let missing = || Fault::Damaged { detail: format!("{name} ({key:?}) should be in the state and is not") };
+    record(state, key)?.ok_or_else(missing)
+}

@@ -1,0 +1,198 @@
+//! Signatures: checked in batches on all cores, each once, and a type for what was checked.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use cpc_primitives::codec::encode;
+use cpc_primitives::signing::{Claim, verify_batch};
+use cpc_primitives::tx::SignedTx;
+use cpc_primitives::{Address, Domain, TxHash, TxId};
+use rayon::prelude::*;
+
+/// Signatures of one batch: beyond this a batch gains little, and a bad signature costs its whole batch once more.
+const BATCH: usize = 512;
+/// The bytes at the end of a transaction that its id does not cover: the signature.
+const SIGNATURE_BYTES: usize = 64;
+
+/// A transaction whose signature was checked: the only thing that the rules take (SIG-5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedTx {
+    tx: SignedTx,
+    hash: TxHash,
+    id: TxId,
+    sender: Address,
+    bytes: usize,
+}
+
+/// A transaction whose signature does not verify.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("transaction {index} ({hash}): a signature that does not verify")]
+pub struct Culprit {
+    /// Its place among those that were checked together.
+    pub index: usize,
+    /// The hash of its whole signed bytes.
+    pub hash: TxHash,
+}
+
+/// At least one of many transactions has a signature that does not verify.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} of {total} transactions with a signature that does not verify: {}", culprits.len(), list(culprits))]
+pub struct BadSignatures {
+    /// Every one of them.
+    pub culprits: Vec<Culprit>,
+    /// How many were checked together.
+    pub total: usize,
+}
+
+/// Checks signatures, and remembers which were good.
+pub struct Verifier {
+    good: Mutex<Recent>,
+}
+
+impl VerifiedTx {
+    /// The transaction.
+    pub const fn tx(&self) -> &SignedTx {
+        &self.tx
+    }
+
+    /// The transaction, given away.
+    pub fn into_tx(self) -> SignedTx {
+        self.tx
+    }
+
+    /// The hash of the whole signed bytes.
+    pub const fn hash(&self) -> TxHash {
+        self.hash
+    }
+
+    /// The id over body and sender.
+    pub const fn id(&self) -> TxId {
+        self.id
+    }
+
+    /// The sender's address.
+    pub const fn sender(&self) -> Address {
+        self.sender
+    }
+
+    /// How many bytes it has.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Encodes once, and finds everything that the rules will ask for.
+    fn unchecked(tx: SignedTx) -> Self {
+        let bytes = encode(&tx);
+        let hash = TxHash(Domain::TxHash.hash_bytes(&bytes));
+        // Body and sender are the bytes before the signature, and the id is their hash (TX-4).
+        let signed = bytes.len().saturating_sub(SIGNATURE_BYTES);
+        let id = TxId(Domain::TxId.hash_bytes(&bytes[..signed]));
+        let sender = Address::of(&tx.sender);
+        Self { hash, id, sender, bytes: bytes.len(), tx }
+    }
+
+    fn claim(&self) -> Claim {
+        Claim { key: self.tx.sender, message: self.id.0, signature: self.tx.signature }
+    }
+}
+
+impl Verifier {
+    /// A verifier that remembers about this many good signatures.
+    pub fn new(cache_entries: usize) -> Self {
+        Self { good: Mutex::new(Recent::new(cache_entries)) }
+    }
+
+    /// All of them, or every culprit by place and hash. What was good is remembered in both cases.
+    pub fn verify(&self, txs: Vec<SignedTx>) -> Result<Vec<VerifiedTx>, BadSignatures> {
+        let total = txs.len();
+        let (mut verified, mut culprits) = (Vec::with_capacity(total), Vec::new());
+        for verdict in self.verify_each(txs) {
+            match verdict {
+                Ok(tx) => verified.push(tx),
+                Err(culprit) => culprits.push(culprit),
+            }
+        }
+        if culprits.is_empty() { Ok(verified) } else { Err(BadSignatures { culprits, total }) }
+    }
+
+    /// A verdict for each of them, in their order.
+    pub fn verify_each(&self, txs: Vec<SignedTx>) -> Vec<Result<VerifiedTx, Culprit>> {
+        let txs: Vec<VerifiedTx> = txs.into_par_iter().map(VerifiedTx::unchecked).collect();
+        // SIG-4: the key is the hash of the whole signed bytes, so that no verdict serves another signature.
+        let known: Vec<bool> = {
+            let good = self.good();
+            txs.iter().map(|tx| good.contains(&tx.hash)).collect()
+        };
+        let open: Vec<&VerifiedTx> = txs.iter().zip(&known).filter(|(_, known)| !**known).map(|(tx, _)| tx).collect();
+        let verdicts = verdicts(&open);
+        {
+            let mut good = self.good();
+            open.iter().zip(&verdicts).filter(|(_, verdict)| **verdict).for_each(|(tx, _)| good.insert(tx.hash));
+        }
+
+        let mut verdicts = verdicts.into_iter();
+        let judged = txs.into_iter().zip(known).enumerate();
+        judged
+            .map(|(index, (tx, known))| {
+                let is_good = known || verdicts.next().expect("one verdict for each that was open");
+                if is_good { Ok(tx) } else { Err(Culprit { index, hash: tx.hash }) }
+            })
+            .collect()
+    }
+
+    fn good(&self) -> MutexGuard<'_, Recent> {
+        // A panic elsewhere cannot leave a wrong verdict behind: entries are only ever added whole.
+        self.good.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Which signatures are good: batches on all cores, and one by one where a batch is bad (SIG-3).
+fn verdicts(open: &[&VerifiedTx]) -> Vec<bool> {
+    // Few signatures are spread over the cores before they fill a batch.
+    let spread = open.len().div_ceil(rayon::current_num_threads());
+    let batch = spread.clamp(1, BATCH);
+    let verdicts = open.par_chunks(batch).flat_map_iter(|txs| {
+        let claims: Vec<Claim> = txs.iter().map(|tx| tx.claim()).collect();
+        let all_good = verify_batch(&claims).is_ok();
+        claims.into_iter().map(move |claim| all_good || claim.verify().is_ok())
+    });
+    verdicts.collect()
+}
+
+/// The hashes seen last: two generations of half the size, the older of which is forgotten as a whole.
+struct Recent {
+    generation_max: usize,
+    young: BTreeSet<TxHash>,
+    old: BTreeSet<TxHash>,
+}
+
+impl Recent {
+    fn new(entries: usize) -> Self {
+        Self { generation_max: entries.div_ceil(2), young: BTreeSet::new(), old: BTreeSet::new() }
+    }
+
+    fn contains(&self, hash: &TxHash) -> bool {
+        self.young.contains(hash) || self.old.contains(hash)
+    }
+
+    fn insert(&mut self, hash: TxHash) {
+        if self.generation_max == 0 {
+            return;
+        }
+        if self.young.len() >= self.generation_max {
+            self.old = core::mem::take(&mut self.young);
+        }
+        self.young.insert(hash);
+    }
+}
+
+fn list(culprits: &[Culprit]) -> String {
+    // A block can hold thousands of them; the first few say enough.
+    const SHOWN: usize = 3;
+    let mut shown: Vec<String> =
+        culprits.iter().take(SHOWN).map(|culprit| format!("{} ({})", culprit.index, culprit.hash)).collect();
+    if culprits.len() > SHOWN {
+        shown.push("...".to_owned());
+    }
+    shown.join(", ")
+}

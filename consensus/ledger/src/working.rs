@@ -1,0 +1,80 @@
+//! The accounts that a block touches: read once, changed in memory, written once.
+
+use std::collections::BTreeMap;
+
+use cpc_primitives::codec::encode;
+use cpc_primitives::state::{Account, StateKey};
+use cpc_primitives::{Address, Amount, Fault};
+
+use crate::port::StateRead;
+use crate::records::account;
+use crate::supply::{Supply, broken};
+
+/// The place of an account among those that were touched: found once for an address, then used as often as needed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place(usize);
+
+/// An account before the block, and as the block has left it so far.
+struct Touched {
+    before: Option<Account>,
+    now: Option<Account>,
+}
+
+/// Every account that a block has touched.
+#[derive(Default)]
+pub(crate) struct Working {
+    places: BTreeMap<Address, Place>,
+    touched: Vec<Touched>,
+}
+
+impl Working {
+    /// The place of an address, read from the state the first time.
+    pub(crate) fn place<S: StateRead>(&mut self, state: &S, address: &Address) -> Result<Place, Fault> {
+        if let Some(place) = self.places.get(address) {
+            return Ok(*place);
+        }
+        let before = account(state, address)?;
+        let place = Place(self.touched.len());
+        self.touched.push(Touched { before, now: before });
+        self.places.insert(*address, place);
+        Ok(place)
+    }
+
+    /// The account as it is now; `None` where it does not exist.
+    pub(crate) fn get(&self, place: Place) -> Option<Account> {
+        self.touched[place.0].now
+    }
+
+    /// Sets what an account is now.
+    pub(crate) fn set(&mut self, place: Place, account: Account) {
+        self.touched[place.0].now = Some(account);
+    }
+
+    /// Demands that what the accounts gained and lost is what the running totals say (SUP-3).
+    pub(crate) fn check(&self, before: &Supply, now: &Supply) -> Result<(), Fault> {
+        let sum = |side: fn(&Touched) -> Option<Account>, rest: Amount| {
+            let balances = self.touched.iter().filter_map(side).map(|account| account.balance);
+            // Each side is a difference; the other side's total is added to both, so that neither is negative.
+            balances.chain([rest]).try_fold(0u128, |sum, balance| sum.checked_add(balance.units()))
+        };
+        let was = sum(|touched| touched.before, now.balances);
+        let is = sum(|touched| touched.now, before.balances);
+        if was.is_none() || was != is {
+            return Err(broken(format!(
+                "SUP-3: balances {:?} became {:?}, but the accounts' balances say {was:?} became {is:?}",
+                before.balances, now.balances,
+            )));
+        }
+        Ok(())
+    }
+
+    /// The records that changed, in the order of their keys.
+    pub(crate) fn into_changes(self) -> impl Iterator<Item = (StateKey, Option<Vec<u8>>)> {
+        let Self { places, touched } = self;
+        places.into_iter().filter_map(move |(address, Place(index))| {
+            let Touched { before, now } = touched[index];
+            // ACC-1: an account is never removed, so that its last nonce is never used again.
+            now.filter(|_| now != before).map(|account| (StateKey::account(&address), Some(encode(&account))))
+        })
+    }
+}
