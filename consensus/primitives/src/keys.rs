@@ -102,7 +102,7 @@ impl PublicKey {
 }
 
 impl SecretKey {
-    /// The key of a seed.
+    /// The key of a seed (KEY-1).
     ///
     /// The public key of a seed is a multiple of the base point by a clamped scalar, so that it is never of small
     /// order.

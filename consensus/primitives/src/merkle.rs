@@ -112,6 +112,7 @@ fn level_above(level: &[Digest]) -> Vec<Digest> {
     level
         .chunks(2)
         .map(|pair| match pair {
+            // MRK-2: a tag that no leaf has.
             [left, right] => Domain::MerkleNode.hash_pair(left, right),
             // MRK-3: a node without a partner is not paired with itself, or two lists would share a root.
             alone => alone[0],

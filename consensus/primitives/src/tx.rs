@@ -369,7 +369,7 @@ pub struct Approval {
 }
 
 impl TreasurySpend {
-    /// What the treasury's keys sign.
+    /// What the treasury's keys sign (TX-8).
     pub fn message(&self, chain: ChainId) -> Digest {
         Domain::TreasurySign.hash(&(chain, self.sequence, self.to, self.amount))
     }
@@ -425,7 +425,7 @@ impl TxBody {
 }
 
 impl SignedTx {
-    /// Reads a transaction of at most [`TX_BYTES_MAX`] bytes.
+    /// Reads a transaction of at most [`TX_BYTES_MAX`] bytes (TX-7).
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         decode(bytes, TX_BYTES_MAX)
     }
