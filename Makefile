@@ -33,7 +33,7 @@ test: setup ## runs every test
 
 .PHONY: test-long
 test-long: setup ## runs every test with the counts that take too long for every change
-	@$(CARGO) test $(PACKAGES) --locked --features cpc-e2e/long
+	@export CPC_LONG=1; $(CARGO) test $(PACKAGES) --locked
 
 .PHONY: check
 check: setup fmt clippy doc tidy deny ## format, lints, documentation, architecture, licences: what CI demands beside the tests
@@ -64,14 +64,14 @@ bench: setup ## measures, beside the rivals
 
 .PHONY: fuzz
 fuzz: setup ## fuzzes every target for ten seconds, or seconds=N
-	@. .ci/env && tests/fuzz/run $(or $(seconds),10)
+	@. .ci/env && CPC_CACHE="$$CARGO_TARGET_DIR-fuzz" tests/fuzz/run $(or $(seconds),10)
 
 .PHONY: vectors-regenerate
 vectors-regenerate: setup ## writes the golden files anew; adr=NNNN names the decision that changed them
 	@[ -n "$(adr)" ] || { echo "say which decision changes the bytes: make vectors-regenerate adr=0006" >&2; exit 2; }
 	@ls docs/adr/$(adr)-*.md >/dev/null 2>&1 || { echo "there is no docs/adr/$(adr)-*.md" >&2; exit 2; }
-	@export CPC_REGENERATE_VECTORS=adr-$(adr); $(CARGO) test $(PACKAGES) --locked --test vectors
+	@export CPC_VECTORS_REGENERATE=adr-$(adr); $(CARGO) test $(PACKAGES) --locked
 
 .PHONY: clean
 clean: ## removes what was built from this checkout; the caches of other checkouts and RocksDB's archive stay
-	@. .ci/env && rm -rf "$$CARGO_TARGET_DIR" target
+	@. .ci/env && rm -rf "$$CARGO_TARGET_DIR" "$$CARGO_TARGET_DIR-fuzz" target

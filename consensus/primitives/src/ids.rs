@@ -277,6 +277,14 @@ mod tests {
     }
 
     #[test]
+    fn an_address_is_a_tagged_hash_and_not_the_bare_one() {
+        let key = crate::SecretKey::from_seed(&[3; 32]).public();
+        let tagged = blake3::keyed_hash(b"cpc.address.v1..................", key.bytes());
+        assert_eq!(Address::of(&key).0, tagged.as_bytes()[..20]);
+        assert_ne!(Address::of(&key).0, blake3::hash(key.bytes()).as_bytes()[..20]);
+    }
+
+    #[test]
     fn a_task_id_has_the_form_of_a_uuid() {
         let task = TaskId::of(Address([1; 20]), Nonce(2));
         let text = task.uuid().to_string();

@@ -36,6 +36,22 @@ fn brackets(code: &str) -> i32 {
     count(&['[', '{']) - count(&[']', '}'])
 }
 
+/// Complaints about profiles in which a sum may wrap, and about one for the tests alone, which would compile all twice.
+pub(crate) fn profiles(root: &File) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for section in root.text.split("\n[").skip(1) {
+        let Some(name) = section.strip_prefix("profile.").and_then(|rest| rest.split(']').next()) else { continue };
+        if name == "test" {
+            complaints.push(root.whole("profile.test: the tests are built as everything is, see docs/adr/0005-one-profile.md"));
+        }
+        let answers = ["overflow-checks = true", "inherits = "].iter().any(|answer| section.contains(answer));
+        if !name.contains(".package") && !answers {
+            complaints.push(root.whole(format!("profile.{name}: set overflow-checks = true")));
+        }
+    }
+    complaints
+}
+
 /// Complaints about a member's manifest that says what only the root says.
 pub(crate) fn member(manifest: &File) -> Vec<String> {
     let (mut section, mut complaints) = (String::new(), Vec::new());
@@ -132,6 +148,15 @@ mod tests {
         check(&manifest("[dev-dependencies]\na = \"1\"\n"), &["x/Cargo.toml:4: a: its version stands in the root"]);
         check(&manifest("[profile.release]\n"), &["x/Cargo.toml:3: profiles"]);
         check(&member(&File::new("x/Cargo.toml", "[package]\n")), &["take the lints"]);
+    }
+
+    #[test]
+    fn a_profile_that_wraps_is_seen() {
+        let found = |text: &str| profiles(&File::new("Cargo.toml", &format!("\n{text}\n")));
+        check(&found("[profile.dev]\noverflow-checks = true\n[profile.dev.package.\"*\"]\nopt-level = 3"), &[]);
+        check(&found("[profile.bench]\ninherits = \"release\""), &[]);
+        check(&found("[profile.release]\nopt-level = 3"), &["profile.release: set overflow-checks"]);
+        check(&found("[profile.test]\noverflow-checks = true"), &["profile.test"]);
     }
 
     #[test]

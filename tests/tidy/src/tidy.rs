@@ -10,6 +10,7 @@ mod layers;
 mod lexer;
 mod manifests;
 mod sources;
+mod tables;
 
 use house::House;
 
@@ -36,6 +37,11 @@ fn no_build_carries_a_canary_unasked() {
 #[test]
 fn the_root_manifest_gives_its_reasons() {
     nothing(manifests::reasons(&House::read().file("Cargo.toml")));
+}
+
+#[test]
+fn every_profile_stops_on_overflow() {
+    nothing(manifests::profiles(&House::read().file("Cargo.toml")));
 }
 
 #[test]
@@ -66,6 +72,14 @@ fn every_clause_is_cited_and_every_citation_has_its_clause() {
     let code = house.files(".rs").collect::<Vec<_>>();
     nothing(clauses::both_ways(&spec, &code));
     nothing(clauses::listed(&spec, &house.file("docs/spec/README.md")));
+}
+
+#[test]
+fn the_tables_of_the_spec_say_what_the_code_says() {
+    let house = House::read();
+    let spec = house.file("docs/spec/primitives.md");
+    nothing(tables::tags(&house.file("consensus/primitives/src/hash.rs"), &spec));
+    nothing(tables::limits(&house.file("consensus/primitives/src/limits.rs"), &spec));
 }
 
 #[test]
