@@ -84,7 +84,8 @@ pub(crate) fn links(file: &File, house: &House) -> Vec<String> {
 fn broken(file: &File, exists: impl Fn(&str) -> bool, text_of: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let mut complaints = Vec::new();
     for (number, line) in file.lines() {
-        for target in targets(line).filter(|target| !target.contains("://") && !target.starts_with("mailto:")) {
+        let line = without_code(line);
+        for target in targets(&line).filter(|target| !target.contains("://") && !target.starts_with("mailto:")) {
             let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
             let path = if path.is_empty() { file.path.clone() } else { resolved(&file.path, path) };
             if !exists(&path) {
@@ -99,6 +100,11 @@ fn broken(file: &File, exists: impl Fn(&str) -> bool, text_of: impl Fn(&str) -> 
         }
     }
     complaints
+}
+
+/// A line without what stands between backticks: a formula in code is no link.
+fn without_code(line: &str) -> String {
+    line.split('`').step_by(2).collect()
 }
 
 /// What the links of a line lead to.
@@ -211,6 +217,7 @@ mod tests {
             broken(&File::new("docs/a.md", text), exists, |_| Some("# The Layers, now\n".to_owned()))
         };
         check(&found("[b](b.md) [b](../docs/b.md#the-layers-now) [w](https://example.com/x)\n"), &[]);
+        check(&found("`H[tag](bytes)`\n"), &[]);
         check(&found("x\n[c](c.md)\n"), &["docs/a.md:2: links to c.md, and there is no docs/c.md"]);
         check(&found("[b](b.md#other)\n"), &["docs/a.md:1: links to b.md#other, and docs/b.md has no heading"]);
     }

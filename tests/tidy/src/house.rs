@@ -91,12 +91,17 @@ impl House {
     /// Every package of the workspace, with what its manifest names.
     pub(crate) fn packages(&self) -> Vec<Package> {
         // Without the dependencies' own manifests, so that no network is needed for packages that are not built here.
-        MetadataCommand::new()
+        let mut packages = MetadataCommand::new()
             .manifest_path(self.root.join("Cargo.toml"))
             .no_deps()
             .other_options(vec!["--offline".to_owned(), "--locked".to_owned()])
             .exec()
             .expect("cargo reads the manifests")
-            .packages
+            .packages;
+        for package in &mut packages {
+            let path = package.manifest_path.as_std_path().strip_prefix(&self.root).expect("a member is in the house");
+            package.manifest_path = path.to_str().expect("our paths are ascii").into();
+        }
+        packages
     }
 }

@@ -42,7 +42,9 @@ pub(crate) fn profiles(root: &File) -> Vec<String> {
     for section in root.text.split("\n[").skip(1) {
         let Some(name) = section.strip_prefix("profile.").and_then(|rest| rest.split(']').next()) else { continue };
         if name == "test" {
-            complaints.push(root.whole("profile.test: the tests are built as everything is, see docs/adr/0005-one-profile.md"));
+            complaints.push(
+                root.whole("profile.test: the tests are built as everything is, see docs/adr/0005-one-profile.md"),
+            );
         }
         let answers = ["overflow-checks = true", "inherits = "].iter().any(|answer| section.contains(answer));
         if !name.contains(".package") && !answers {

@@ -54,7 +54,10 @@ mod tests {
         let spec = File::new("spec.md", "| tag | of what |\n|---|---|\n| `cpc.a.v1` | a |\n");
         assert_eq!(tags(&code("cpc.a.v1"), &spec), Vec::<String>::new());
         let found = tags(&code("cpc.b.v1"), &spec);
-        assert_eq!(found, ["hash.rs:1: the tag cpc.b.v1 has no row in spec.md", "spec.md:3: hash.rs has no tag cpc.a.v1"]);
+        assert_eq!(
+            found,
+            ["hash.rs:1: the tag cpc.b.v1 has no row in spec.md", "spec.md:3: hash.rs has no tag cpc.a.v1"]
+        );
     }
 
     #[test]
