@@ -10,6 +10,12 @@ PACKAGES := --workspace --exclude cpc-bench --exclude cpc-fuzz
 # cargo with our flags, our target directory and our RocksDB.
 CARGO := . .ci/env && cargo
 
+# The bugs that are planted on purpose, all in one build that nothing else uses.
+CANARIES := cpc-ledger/canary,cpc-store/canary
+
+# The parts of `make check` share cargo's lock: side by side they would only wait for each other.
+.NOTPARALLEL:
+
 .PHONY: help
 help: ## lists these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,10 +36,16 @@ devnet: build ## builds and runs a network of your own on this machine; Ctrl-C s
 .PHONY: test
 test: setup ## runs every test
 	@$(CARGO) test $(PACKAGES) --locked
+	@$(MAKE) --no-print-directory canaries
+
+.PHONY: canaries
+canaries: setup ## plants bugs, and demands that the tests find them
+	@$(CARGO) test $(PACKAGES) --locked --features $(CANARIES) --test canary
 
 .PHONY: test-long
 test-long: setup ## runs every test with the counts that take too long for every change
 	@export CPC_LONG=1; $(CARGO) test $(PACKAGES) --locked
+	@export CPC_LONG=1; $(MAKE) --no-print-directory canaries
 
 .PHONY: check
 check: setup fmt clippy doc tidy deny ## format, lints, documentation, architecture, licences: what CI demands beside the tests
@@ -63,8 +75,8 @@ bench: setup ## measures, beside the rivals
 	@$(CARGO) run --release --locked -p cpc-bench -- $(args)
 
 .PHONY: fuzz
-fuzz: setup ## fuzzes every target for ten seconds, or seconds=N
-	@. .ci/env && CPC_CACHE="$$CARGO_TARGET_DIR-fuzz" tests/fuzz/run $(or $(seconds),10)
+fuzz: setup ## fuzzes every target for ten seconds, or seconds=N, and demands that a planted bug is found
+	@. .ci/env && export CPC_CACHE="$$CARGO_TARGET_DIR-fuzz" && tests/fuzz/run $(or $(seconds),10) && tests/fuzz/run --canary
 
 .PHONY: vectors-regenerate
 vectors-regenerate: setup ## writes the golden files anew; adr=NNNN names the decision that changed them
