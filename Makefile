@@ -67,7 +67,7 @@ tidy: ## holds the house to its architecture, its spec and its style
 	@$(CARGO) test $(PACKAGES) --locked --test tidy
 
 .PHONY: deny
-deny: ## holds the dependencies to deny.toml, where cargo-deny is installed
+deny: ## holds the dependencies to deny.toml
 	@. .ci/env && .ci/deny
 
 .PHONY: bench
