@@ -148,3 +148,103 @@ impl ConflictingVotes {
         Ok(Offence { key, epoch: self.epoch(), view: self.first.vote.view() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cpc_primitives::{BlockId, Digest, SecretKey, Signature};
+
+    use super::*;
+    use crate::vote::{Proposal, Vote};
+
+    const SPACE: &[u8] = b"a network";
+
+    fn keys() -> Vec<SecretKey> {
+        let mut keys: Vec<SecretKey> = (0..4).map(|n| SecretKey::from_seed(&[n; 32])).collect();
+        keys.sort_by_key(|key| *key.public().bytes());
+        keys
+    }
+
+    fn set() -> ValidatorSet {
+        ValidatorSet::new(keys().iter().map(SecretKey::public).collect()).expect("a set")
+    }
+
+    fn block(n: u8) -> Proposal {
+        Proposal { epoch: Epoch(3), view: View(9), parent_view: View(8), payload: BlockId(Digest([n; 32])) }
+    }
+
+    fn nullify() -> Vote {
+        Vote::Nullify { epoch: Epoch(3), view: View(9) }
+    }
+
+    fn signed(vote: Vote, seat: u8) -> SignedVote {
+        SignedVote { vote, seat: u32::from(seat), signature: vote.sign(SPACE, &keys()[usize::from(seat)]) }
+    }
+
+    #[track_caller]
+    fn convicts(first: Vote, second: Vote) {
+        for (first, second) in [(first, second), (second, first)] {
+            let evidence = ConflictingVotes::new(signed(first, 2), signed(second, 2)).expect("a conflict");
+            let expected = Offence { key: set().keys()[2], epoch: Epoch(3), view: View(9) };
+            assert_eq!(evidence.verify(&set(), SPACE), Ok(expected));
+            assert_eq!(ConflictingVotes::decode(&evidence.encode()), Ok(evidence));
+        }
+    }
+
+    #[track_caller]
+    fn acquits(first: SignedVote, second: SignedVote, message: &str) {
+        assert_eq!(ConflictingVotes::new(first, second).expect_err("no offence").to_string(), message);
+    }
+
+    #[test]
+    fn every_offence_is_one_in_both_orders() {
+        convicts(Vote::Notarize(block(1)), Vote::Notarize(block(2)));
+        convicts(Vote::Notarize(block(1)), Vote::Notarize(Proposal { parent_view: View(7), ..block(1) }));
+        convicts(Vote::Finalize(block(1)), Vote::Finalize(block(2)));
+        convicts(nullify(), Vote::Finalize(block(1)));
+    }
+
+    #[test]
+    fn what_an_honest_seat_does_is_refused_by_name() {
+        let (notarize, finalize) = (signed(Vote::Notarize(block(1)), 2), signed(Vote::Finalize(block(1)), 2));
+        acquits(notarize, finalize, "an honest seat may cast a Notarize and a Finalize in one view");
+        acquits(finalize, notarize, "an honest seat may cast a Finalize and a Notarize in one view");
+        acquits(notarize, signed(nullify(), 2), "an honest seat may cast a Notarize and a Nullify in one view");
+        acquits(notarize, notarize, "the same vote twice");
+        acquits(signed(nullify(), 2), signed(nullify(), 2), "the same vote twice");
+        let other = signed(Vote::Notarize(block(2)), 1);
+        acquits(notarize, other, "the seats of the two votes: expected 2, found 1");
+        let other = signed(Vote::Notarize(Proposal { view: View(10), ..block(2) }), 2);
+        acquits(notarize, other, "the views of the two votes: expected 9, found 10");
+        let other = signed(Vote::Notarize(Proposal { epoch: Epoch(4), ..block(2) }), 2);
+        acquits(notarize, other, "the epochs of the two votes: expected 3, found 4");
+    }
+
+    #[test]
+    fn nobody_is_accused_by_a_forged_vote() {
+        let (first, second) = (signed(Vote::Notarize(block(1)), 2), signed(Vote::Notarize(block(2)), 2));
+        let forged = SignedVote { signature: signed(second.vote, 1).signature, ..second };
+        let key = set().keys()[2];
+        let refused = EvidenceError::Signature { kind: VoteKind::Notarize, seat: 2, key };
+        let evidence = ConflictingVotes::new(first, forged).expect("a conflict in form");
+        assert_eq!(evidence.verify(&set(), SPACE), Err(refused));
+        let evidence = ConflictingVotes::new(first, second).expect("a conflict");
+        assert_eq!(evidence.verify(&set(), b"another network"), Err(refused));
+        let beyond = |vote: SignedVote| SignedVote { seat: 4, ..vote };
+        let evidence = ConflictingVotes::new(beyond(first), beyond(second)).expect("a conflict in form");
+        assert_eq!(evidence.verify(&set(), SPACE), Err(EvidenceError::UnknownSeat { seat: 4, seats: 4 }));
+    }
+
+    #[test]
+    fn bytes_that_are_no_evidence_are_refused_by_name() {
+        let evidence = ConflictingVotes::new(signed(nullify(), 0), signed(Vote::Finalize(block(1)), 0)).expect("one");
+        let bytes = evidence.encode();
+        assert_eq!(ConflictingVotes::decode(&[]), Err(WireError::Truncated { needed: 1, left: 0 }.into()));
+        assert_eq!(ConflictingVotes::decode(&[6]), Err(WireError::Tag { found: 6 }.into()));
+        let longer = [bytes.as_slice(), &[0]].concat();
+        assert_eq!(ConflictingVotes::decode(&longer), Err(WireError::Trailing { left: 1 }.into()));
+        let long = vec![7; 4096];
+        let limit = EVIDENCE_VOTES_BYTES_MAX;
+        assert_eq!(ConflictingVotes::decode(&long), Err(WireError::TooLong { limit, found: 4096 }.into()));
+        assert_eq!(Signature(bytes[bytes.len() - 64..].try_into().expect("64")), evidence.votes()[1].signature);
+    }
+}
