@@ -53,11 +53,6 @@ impl Dense {
         self.get(self.levels.len() - 1, 0)
     }
 
-    /// The root over no entries at a level.
-    pub(crate) fn empty(&self, level: usize) -> Digest {
-        self.empty[level]
-    }
-
     /// Sets changed nodes.
     pub(crate) fn apply(&mut self, levels: &Levels) {
         for (level, changed) in levels.iter().enumerate() {
@@ -68,11 +63,6 @@ impl Dense {
                 chunk[place % CHUNK] = *digest;
             }
         }
-    }
-
-    /// Every bucket that is not empty, in order.
-    pub(crate) fn buckets(&self) -> impl Iterator<Item = (u32, Digest)> + '_ {
-        (0..BUCKETS).map(|bucket| (bucket, self.get(0, bucket))).filter(|(_, root)| *root != EMPTY)
     }
 
     /// Memory of the nodes.
@@ -137,6 +127,11 @@ pub(crate) fn raise<B: Beside>(
     let beside = open()?;
     levels.extend(climb(layers, &beside, shared, top, 20));
     Some(levels)
+}
+
+/// The nodes of level `to` over nodes of level `from`, where everything else is empty.
+pub(crate) fn climb_alone(from: usize, nodes: Vec<(u32, Digest)>, to: usize) -> Vec<(u32, Digest)> {
+    climb(&[], &EmptyTree(empty_roots()), from, nodes, to).pop().expect("there is at least the level of the nodes")
 }
 
 /// The levels from `from` to `to` above changed nodes of level `from`.

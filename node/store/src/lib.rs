@@ -6,13 +6,17 @@
 
 #[cfg(feature = "canary")]
 mod canary;
+mod check;
 mod crash;
 mod dense;
 mod error;
+mod index;
 mod lanes;
 mod mem;
 mod page;
+mod prove;
 mod rocks;
+mod snapshot;
 mod spaces;
 mod store;
 mod tree;
@@ -20,10 +24,13 @@ mod update;
 
 #[cfg(feature = "canary")]
 pub use canary::Canary;
+pub use check::CheckReport;
 pub use crash::CrashPoint;
 pub use error::StoreError;
+pub use index::{Events, Index, IndexEvent, Indexed, PAGE_ROWS_MAX, Place, TaskStatus, tx_events};
 pub use mem::{Damage, MemKv};
 pub use rocks::{RocksKv, RocksOptions};
+pub use snapshot::{BUCKET_BYTES_MAX, CHUNKS, Chunk, Manifest, SNAPSHOT_VERSION, Snapshot, SnapshotError, Trusted};
 pub use spaces::SPACES;
 pub use store::{Base, CERTIFICATE_BYTES_MAX, FORMAT_VERSION, Options, Overlay, RECEIPTS_BYTES_MAX, Stats, Store};
 pub use tree::Tip;

@@ -81,6 +81,17 @@ impl PageId {
         self.prefix[..byte] == hash.0.0[..byte] && (high || self.prefix[byte] >> 4 == hash.0.0[byte] >> 4)
     }
 
+    /// The nibble by which the page above names this one.
+    pub(crate) fn last_nibble(&self) -> u8 {
+        let above = Self { prefix: self.prefix, nibbles: self.nibbles.saturating_sub(1) };
+        above.nibble_of(&KeyHash(Digest(self.prefix)))
+    }
+
+    /// Whether another page is somewhere below this one.
+    pub(crate) fn is_above(&self, other: &Self) -> bool {
+        self.nibbles < other.nibbles && self.holds(&KeyHash(Digest(other.prefix)))
+    }
+
     /// The key of the row: the bucket in four bytes, then one byte a nibble (TRE-1).
     pub(crate) fn row(&self) -> Vec<u8> {
         let mut row = Vec::with_capacity(4 + usize::from(self.nibbles));
@@ -129,10 +140,6 @@ impl Entry {
 
     pub(crate) fn hash(&self) -> &KeyHash {
         &self.hash
-    }
-
-    pub(crate) fn leaf(&self) -> &Digest {
-        &self.leaf
     }
 
     pub(crate) fn key(&self) -> &[u8] {

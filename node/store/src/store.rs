@@ -353,7 +353,7 @@ impl Store {
         Ok(())
     }
 
-    fn stored_roots(&self) -> Result<Vec<(u32, Digest)>, Fault> {
+    pub(crate) fn stored_roots(&self) -> Result<Vec<(u32, Digest)>, Fault> {
         let mut roots = Vec::new();
         let mut wrong = None;
         self.kv().scan(ROOTS, &[], &mut |key, value| match (key.try_into(), value.try_into()) {

@@ -101,7 +101,7 @@ impl Tree {
 
     /// The state after the last final block.
     pub(crate) fn base(&self) -> Lineage {
-        Lineage { layers: Vec::new(), base: self.live().version }
+        self.live().base()
     }
 
     /// Puts a state in place of the base, at a start.
@@ -331,6 +331,13 @@ impl Tree {
     /// Forgets every cached page: for measuring and for tests.
     pub(crate) fn forget(&self) {
         self.cache.clear();
+    }
+}
+
+impl Live {
+    /// The state after the last final block.
+    pub(crate) fn base(&self) -> Lineage {
+        Lineage { layers: Vec::new(), base: self.version }
     }
 }
 

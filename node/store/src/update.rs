@@ -95,7 +95,7 @@ fn merge(entries: &[Entry], changes: &[Change<'_>]) -> Option<Vec<Entry>> {
 }
 
 /// Makes the page of entries, with pages below it where they are too many for one.
-fn grow(id: &PageId, entries: Vec<Entry>, out: &mut Vec<ChangedPage>) -> Result<Option<Arc<Page>>, Fault> {
+pub(crate) fn grow(id: &PageId, entries: Vec<Entry>, out: &mut Vec<ChangedPage>) -> Result<Option<Arc<Page>>, Fault> {
     if entries.is_empty() {
         return Ok(None);
     }
