@@ -369,3 +369,45 @@ fn bitmap_bytes(seats: u32) -> usize {
 fn mask(seat: u32) -> u8 {
     1u8.checked_shl(seat % 8).expect("a place within a byte")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A nullification of epoch 1, view 2 from its parts.
+    fn bytes(seats: u64, bitmap: &[u8], count: &[u8], signatures: usize) -> Vec<u8> {
+        [&[1, 2], seats.to_be_bytes().as_slice(), bitmap, count, &vec![7; signatures * 64]].concat()
+    }
+
+    #[track_caller]
+    fn refuses(bytes: &[u8], expected: WireError) {
+        assert_eq!(Nullification::decode(bytes), Err(CertError::Wire(expected)));
+    }
+
+    #[test]
+    fn a_certificate_is_read_as_it_is_written() {
+        for bytes in [bytes(4, &[0b1011], &[3], 3), bytes(9, &[1, 1], &[2], 2), bytes(256, &[0x80; 32], &[32], 32)] {
+            assert_eq!(Nullification::decode(&bytes).expect("read").encode(), bytes);
+        }
+        let read = Nullification::decode(&bytes(9, &[0b10, 1], &[2], 2)).expect("read");
+        assert_eq!((read.epoch, read.view, read.signers.seats()), (Epoch(1), View(2), 9));
+        assert_eq!(read.signers.iter().map(|(seat, _)| seat).collect::<Vec<_>>(), [1, 8]);
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_refused_by_name() {
+        refuses(&bytes(4, &[0b1_1011], &[4], 4), WireError::UnusedBits { seats: 4 });
+        refuses(&bytes(9, &[1, 0b10], &[2], 2), WireError::UnusedBits { seats: 9 });
+        refuses(&bytes(4, &[0], &[0], 0), WireError::NoSigner);
+        refuses(&bytes(0, &[], &[0], 0), WireError::NoSigner);
+        refuses(&bytes(4, &[0b1011], &[2], 2), WireError::Count { signers: 3, signatures: 2 });
+        refuses(&bytes(4, &[0b1011], &[4], 4), WireError::Count { signers: 3, signatures: 4 });
+        refuses(&bytes(4, &[0b1011], &[0x83, 0], 3), WireError::Varint { bits: 32 });
+        refuses(&bytes(4, &[0b1011], &[3], 4), WireError::Trailing { left: 64 });
+        refuses(&bytes(4, &[0b1011], &[3], 2), WireError::Truncated { needed: 64, left: 0 });
+        refuses(&bytes(257, &[1; 33], &[33], 33), WireError::TooManySeats { max: 256, found: 257 });
+        refuses(&bytes(u64::MAX, &[], &[], 0), WireError::TooManySeats { max: 256, found: u64::MAX });
+        let limit = CERTIFICATE_BYTES_MAX;
+        refuses(&vec![0; limit + 1], WireError::TooLong { limit, found: limit + 1 });
+    }
+}
