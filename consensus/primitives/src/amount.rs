@@ -15,7 +15,7 @@ use crate::limits::{AMOUNT_DECIMALS, BPS_ONE, SUPPLY_MAX};
 pub struct Amount(u128);
 
 /// A share in basis points, at most one whole (AMT-4).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, SchemaRead, SchemaWrite)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, SchemaWrite)]
 pub struct Bps(u16);
 
 /// Why a text is not an amount.

@@ -14,6 +14,7 @@ use wincode::config::{Configuration, DefaultConfig};
 use wincode::io::{Reader, Writer};
 use wincode::{ReadError, ReadResult, SchemaRead, SchemaWrite, TypeMeta, WriteResult};
 
+use crate::amount::Bps;
 use crate::keys::{KeyError, PublicKey};
 use crate::limits::BLOCK_BYTES_MAX;
 
@@ -181,6 +182,21 @@ unsafe impl<'de, C: wincode::config::ConfigCore> SchemaRead<'de, C> for PublicKe
     }
 }
 
+// SAFETY: `dst` is written exactly where `Ok` is returned; two bytes are read, as the metadata says.
+unsafe impl<'de, C: wincode::config::Config> SchemaRead<'de, C> for Bps {
+    type Dst = Self;
+
+    const TYPE_META: TypeMeta = TypeMeta::Static { size: 2, zero_copy: false };
+
+    fn read(reader: impl Reader<'de>, dst: &mut MaybeUninit<Self>) -> ReadResult<()> {
+        let points = <u16 as SchemaRead<'de, C>>::get(reader)?;
+        // AMT-4: a share is checked where it enters, so that no later product can exceed its whole.
+        let share = Self::new(points).ok_or(ReadError::InvalidValue("a share of more than one whole"))?;
+        dst.write(share);
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,5 +236,11 @@ mod tests {
     fn options_and_variants_have_one_encoding() {
         assert_eq!(encode(&Some(1u8)), [1, 1]);
         refuses::<Option<u8>>(&[2, 1], 8, "malformed");
+    }
+
+    #[test]
+    fn a_share_of_more_than_one_whole_is_refused() {
+        assert_eq!(decode::<Bps>(&10_000u16.to_le_bytes(), 2), Ok(Bps::ONE));
+        refuses::<Bps>(&10_001u16.to_le_bytes(), 2, "a share of more than one whole");
     }
 }
