@@ -1,0 +1,248 @@
+//! What must hold for any bytes: the properties that the fuzzer hunts and that the replay of its corpus checks.
+//!
+//! Each takes bytes from anybody and panics where the property does not hold.
+
+use std::sync::LazyLock;
+
+use cpc_genesis::{ChainSpec, Genesis};
+use cpc_light::{ConflictingVotes, Finalization, Notarization, Nullification, ProofFile, SignedVote, StateProof, Vote};
+use cpc_primitives::codec::{decode, encode};
+use cpc_primitives::limits::STATE_VALUE_BYTES_MAX;
+use cpc_primitives::tx::SignedTx;
+use cpc_primitives::{Address, Amount, Block, BlockId, Digest, Epoch, Header, View};
+
+use crate::draw::{ACTIONS, Draw, action};
+use crate::formats;
+use crate::network::{Network, prove, small_state};
+
+/// A property of any bytes.
+pub type Property = fn(&[u8]);
+
+/// Every property under the name of its fuzz target and its corpus (VEC-9).
+pub const ALL: [(&str, Property); 9] = [
+    ("codec", codec),
+    ("transaction", transaction),
+    ("block", block),
+    ("amount", amount),
+    ("genesis", genesis),
+    ("certificate", certificate),
+    ("evidence", evidence),
+    ("state-proof", state_proof),
+    ("proof-file", proof_file),
+];
+
+/// The network whose votes and proofs are judged.
+static NETWORK: LazyLock<Network> = LazyLock::new(Network::new);
+
+/// The first byte picks a format, the rest is read as it: what is read is written the same, and the second
+/// description of the layout agrees.
+pub fn codec(data: &[u8]) {
+    let Some((pick, bytes)) = data.split_first() else { return };
+    let formats = formats::all();
+    let format = &formats[usize::from(*pick) % formats.len()];
+    let read = format.recode(bytes);
+    assert_eq!(read.is_ok(), bytes.len() <= format.limit && format.shape.accepts(bytes), "{}", format.name);
+    if let Ok(again) = read {
+        assert_eq!(again, bytes, "{}: two encodings of one value", format.name);
+    }
+}
+
+/// A transaction that is read is written the same; its ids, its claim and its addresses can be asked for.
+pub fn transaction(data: &[u8]) {
+    let Ok(tx) = SignedTx::decode(data) else { return };
+    assert_eq!(tx.encode(), data);
+    let claim = tx.claim();
+    assert_eq!((claim.message, claim.key), (tx.id().0, tx.sender));
+    assert_ne!(tx.id().0, tx.hash().0, "an id and a hash are of different domains");
+    let address = tx.sender_address();
+    assert_eq!(address.to_string().parse::<Address>(), Ok(address));
+    let _ = claim.verify();
+}
+
+/// A block and a header that are read are written the same.
+pub fn block(data: &[u8]) {
+    if let Ok(block) = Block::decode(data) {
+        assert_eq!(block.encode(), data);
+        assert_eq!(block.id(), block.header.id());
+    }
+    if let Ok(header) = Header::decode(data) {
+        assert_eq!(encode(&header), data);
+    }
+}
+
+/// An amount that is read from a text is within the supply, and is read again from what it prints.
+pub fn amount(data: &[u8]) {
+    let Ok(text) = core::str::from_utf8(data) else { return };
+    if let Ok(amount) = text.parse::<Amount>() {
+        assert!(amount <= Amount::MAX);
+        let printed = amount.to_string();
+        assert_eq!(printed.parse::<Amount>(), Ok(amount));
+        assert!(!printed.contains('.') || !printed.ends_with('0'), "{printed} has a zero at its end");
+    }
+    if let Ok(address) = text.parse::<Address>() {
+        assert!(address.to_string().eq_ignore_ascii_case(text), "two texts of one address");
+    }
+}
+
+/// A text that is read as a chain spec either becomes a genesis or is refused with a reason.
+pub fn genesis(data: &[u8]) {
+    let Ok(text) = core::str::from_utf8(data) else { return };
+    match ChainSpec::parse(text) {
+        Err(error) => assert!(!error.to_string().is_empty()),
+        Ok(spec) => match (Genesis::build(spec.clone()), Genesis::build(spec)) {
+            (Ok(first), Ok(second)) => assert_eq!(first.id(), second.id(), "one spec, two networks"),
+            (Err(first), Err(second)) => assert_eq!(first.to_string(), second.to_string()),
+            _ => panic!("one spec is a genesis and is none"),
+        },
+    }
+}
+
+/// The first byte picks the kind; a vote or certificate that is read is written the same and can be judged.
+pub fn certificate(data: &[u8]) {
+    let Some((pick, bytes)) = data.split_first() else { return };
+    let (set, namespace) = (NETWORK.set(), NETWORK.namespace());
+    match pick % 4 {
+        0 => {
+            let Ok(read) = Finalization::decode(bytes) else { return };
+            assert_eq!(read.encode(), bytes);
+            let good = read.verify(set, &namespace).is_ok();
+            assert!(!good || read.vote_of(0).is_some() || read.vote_of(1).is_some(), "a quorum is three of four");
+        }
+        1 => {
+            let Ok(read) = Notarization::decode(bytes) else { return };
+            assert_eq!(read.encode(), bytes);
+            let _ = read.verify(set, &namespace);
+        }
+        2 => {
+            let Ok(read) = Nullification::decode(bytes) else { return };
+            assert_eq!(read.encode(), bytes);
+            let _ = read.verify(set, &namespace);
+        }
+        _ => {
+            let Ok(read) = SignedVote::decode(bytes) else { return };
+            assert_eq!(read.encode(), bytes);
+            if let Some(key) = set.key(read.seat) {
+                let _ = read.vote.verify(&namespace, key, &read.signature);
+            }
+        }
+    }
+}
+
+/// Evidence that is read is written the same, names two different votes of one seat, and can be judged.
+pub fn evidence(data: &[u8]) {
+    let Ok(evidence) = ConflictingVotes::decode(data) else { return };
+    assert_eq!(evidence.encode(), data);
+    let [first, second] = evidence.votes();
+    assert_eq!(
+        (first.seat, first.vote.epoch(), first.vote.view()),
+        (second.seat, second.vote.epoch(), second.vote.view())
+    );
+    assert_ne!(first.vote, second.vote);
+    let _ = evidence.verify(NETWORK.set(), &NETWORK.namespace());
+}
+
+/// A proof of state that is read is written the same, and says of a key what the state says of it, or nothing.
+pub fn state_proof(data: &[u8]) {
+    let Ok(proof) = decode::<StateProof>(data, 2 * STATE_VALUE_BYTES_MAX) else { return };
+    assert_eq!(encode(&proof), data);
+    if let Ok(verified) = proof.verify(&NETWORK.state_root()) {
+        assert_eq!(verified.value(), small_state().get(verified.key()).map(Vec::as_slice), "a lie was proven");
+    }
+}
+
+/// A proof file that is read is written the same, and can be judged by whoever trusts our genesis or its own.
+pub fn proof_file(data: &[u8]) {
+    let Ok(file) = ProofFile::decode(data) else { return };
+    assert_eq!(file.encode(), data);
+    if ProofFile::verify(data, &NETWORK.genesis_id()).is_ok() {
+        let good = NETWORK.proof_files().iter().any(|(_, good)| good.trust.genesis == file.trust.genesis);
+        assert!(good, "another genesis passed for ours");
+    }
+    let _ = ProofFile::verify(data, &file.trust.genesis.id());
+}
+
+/// Small good inputs of a target, from which the fuzzer starts.
+pub fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let mut from = Draw::new(target);
+    match target {
+        "codec" => {
+            let formats = formats::all();
+            let picked = formats.iter().zip(0u8..).flat_map(|(format, pick)| {
+                let mut small: Vec<Vec<u8>> = (0..64).map(|_| format.draw(&mut from)).collect();
+                small.sort_by_key(Vec::len);
+                // The smallest and one from the middle, which usually has lists.
+                [small[0].clone(), small[32].clone()].map(|bytes| [&[pick], bytes.as_slice()].concat())
+            });
+            picked.collect()
+        }
+        "transaction" => (0..ACTIONS)
+            .flat_map(|kind| {
+                let mut small: Vec<Vec<u8>> = (0..32)
+                    .map(|_| {
+                        let mut tx: SignedTx = from.value();
+                        tx.body.action = from.with_room(|from| action(from, kind));
+                        tx.encode()
+                    })
+                    .collect();
+                small.sort_by_key(Vec::len);
+                [small[0].clone(), small[16].clone()]
+            })
+            .collect(),
+        "block" => {
+            let blocks = (0..64).map(|_| from.value::<Block>()).filter(|block| block.txs.len() < 4);
+            let mut seeds: Vec<Vec<u8>> = blocks.map(|block| block.encode()).take(16).collect();
+            seeds.extend((0..4).map(|_| encode(&from.value::<Header>())));
+            seeds
+        }
+        "amount" => {
+            let texts =
+                ["0", "10", "10.5", "10.5cpc", "1 CPC", "0.000000000000000001", "1267650600228.229401496703205376"];
+            let address: Address = from.value();
+            texts.iter().map(|text| text.as_bytes().to_vec()).chain([address.to_string().into_bytes()]).collect()
+        }
+        "genesis" => {
+            let networks = ["devnet", "testnet", "mainnet"].map(|name| {
+                let path = crate::golden::folder().join(format!("../../genesis/networks/{name}.toml"));
+                std::fs::read(path).expect("the network's spec is there")
+            });
+            networks.into()
+        }
+        "certificate" => {
+            let finalization = NETWORK.finalization();
+            let proposal = finalization.proposal;
+            let seats = finalization.signers.clone();
+            let (epoch, view) = (proposal.epoch, proposal.view);
+            vec![
+                [&[0], finalization.encode().as_slice()].concat(),
+                [&[1], Notarization { proposal, signers: seats.clone() }.encode().as_slice()].concat(),
+                [&[2], Nullification { epoch, view, signers: seats }.encode().as_slice()].concat(),
+                [&[3], NETWORK.vote(0, Vote::Notarize(proposal)).encode().as_slice()].concat(),
+                [&[3], NETWORK.vote(1, Vote::Nullify { epoch, view }).encode().as_slice()].concat(),
+                [&[3], NETWORK.vote(2, Vote::Finalize(proposal)).encode().as_slice()].concat(),
+            ]
+        }
+        "evidence" => {
+            let proposal = NETWORK.proposal();
+            let mut other = proposal;
+            other.payload = BlockId(Digest([9; 32]));
+            let (epoch, view) = (Epoch(proposal.epoch.0), View(proposal.view.0));
+            let pairs = [
+                (Vote::Notarize(proposal), Vote::Notarize(other)),
+                (Vote::Finalize(proposal), Vote::Finalize(other)),
+                (Vote::Nullify { epoch, view }, Vote::Finalize(proposal)),
+            ];
+            let evidence = pairs.map(|(first, second)| {
+                let votes = ConflictingVotes::new(NETWORK.vote(2, first), NETWORK.vote(2, second));
+                votes.expect("votes that exclude each other").encode()
+            });
+            evidence.into()
+        }
+        "state-proof" => {
+            let state = small_state();
+            let absent = cpc_primitives::state::StateKey::raw(b"nobody").expect("short");
+            state.keys().chain([&absent]).map(|key| encode(&prove(&state, key))).collect()
+        }
+        "proof-file" => NETWORK.proof_files().iter().map(|(_, file)| file.encode()).collect(),
+        other => panic!("there are no seeds for {other:?}"),
+    }
+}
