@@ -34,7 +34,7 @@ devnet: build ## builds and runs a network of your own on this machine; Ctrl-C s
 	@exec target/bin/cpc devnet $(args)
 
 .PHONY: test
-test: setup ## runs every test
+test: build ## runs every test
 	@$(CARGO) test $(PACKAGES) --locked
 	@$(MAKE) --no-print-directory canaries
 
@@ -43,7 +43,7 @@ canaries: setup ## plants bugs, and demands that the tests find them
 	@$(CARGO) test $(PACKAGES) --locked --features $(CANARIES) --test canary
 
 .PHONY: test-long
-test-long: setup ## runs every test with the counts that take too long for every change
+test-long: build ## runs every test with the counts that take too long for every change
 	@export CPC_LONG=1; $(CARGO) test $(PACKAGES) --locked
 	@export CPC_LONG=1; $(MAKE) --no-print-directory canaries
 

@@ -1,0 +1,354 @@
+//! One chain on one disk: what the API reads, what the producer builds on, and the only writer of the store.
+
+pub mod pending;
+pub mod producer;
+mod proofs;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use cpc_genesis::{Genesis, known_key};
+use cpc_ledger::{Params, Receipt, Reject, StateRead, Supply, TRANSFER_GAS, VerifiedTx, Verifier};
+use cpc_primitives::codec::decode;
+use cpc_primitives::kv::Kv;
+use cpc_primitives::limits::BLOCK_BYTES_MAX;
+use cpc_primitives::state::{Account, StateKey};
+use cpc_primitives::tx::{Action, SignedTx, Transfer, TxBody};
+use cpc_primitives::{Address, Amount, Block, BlockId, Bounded, Fault, Gas, Height, Nonce, TxHash};
+use cpc_store::{Index, Options, Place, RocksKv, RocksOptions, Store, StoreError, Tip, tx_events};
+use serde::Serialize;
+
+use crate::api::dto::TxView;
+use pending::{Pending, Refused};
+
+/// Signatures that were checked are remembered so many at a time.
+const VERIFIED_MAX: usize = 200_000;
+/// What the faucet gives where nobody says how much.
+const FAUCET_GIFT: u64 = 100;
+/// The most that the faucet gives at once.
+const FAUCET_GIFT_MAX: u64 = 10_000;
+/// The least time between two gifts of the faucet.
+const FAUCET_PAUSE: Duration = Duration::from_millis(20);
+/// A head that is older than so many intervals means that blocks are not being made.
+const STALE_INTERVALS: u64 = 20;
+
+/// A chain that is open on this machine.
+pub struct Chain {
+    genesis: Genesis,
+    genesis_text: String,
+    store: Store,
+    index: Index,
+    verifier: Verifier,
+    pending: Mutex<Pending>,
+    faucet: Mutex<FaucetState>,
+}
+
+/// What the faucet remembers between two gifts.
+struct FaucetState {
+    /// The nonce of the next gift, where gifts still wait for their block.
+    next: Nonce,
+    last: Option<Instant>,
+}
+
+/// Why a transaction is not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum Admission {
+    /// The signature does not verify.
+    #[error("the signature does not verify")]
+    Signature,
+    /// It breaks a rule.
+    #[error(transparent)]
+    Rule(Reject),
+    /// Its place is taken.
+    #[error(transparent)]
+    Place(Refused),
+    /// There is no room.
+    #[error(transparent)]
+    Full(Refused),
+    /// This node cannot tell.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl Admission {
+    /// The stable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Signature => "bad_signature",
+            Self::Rule(Reject::Chain(_)) => "wrong_chain",
+            Self::Rule(Reject::NotActive { .. }) => "not_active",
+            Self::Rule(Reject::CannotPay { .. }) => "insufficient_funds",
+            Self::Rule(Reject::GasPrice { .. }) => "gas_price_too_low",
+            Self::Rule(Reject::GasLimit { .. }) => "gas_limit_too_low",
+            Self::Rule(Reject::Nonce(_) | Reject::NonceExhausted) => "wrong_nonce",
+            Self::Rule(_) => "invalid_transaction",
+            Self::Place(Refused::Underpriced { .. }) => "underpriced",
+            Self::Place(_) => "wrong_nonce",
+            Self::Full(_) => "too_many_pending",
+            Self::Fault(_) => "unavailable",
+        }
+    }
+
+    /// What to do about it.
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::Rule(Reject::Chain(_)) => "sign for the chain id that GET /api/v1/params says",
+            Self::Rule(Reject::GasPrice { .. } | Reject::GasLimit { .. }) => "GET /api/v1/params says what is needed",
+            Self::Rule(Reject::CannotPay { .. }) => "the account needs the amount and gas limit x gas price",
+            Self::Rule(Reject::Nonce(_)) | Self::Place(_) => "GET /api/v1/accounts/{address} says the next nonce",
+            _ => "",
+        }
+    }
+}
+
+/// Why the faucet gives nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum FaucetError {
+    /// The network has none.
+    #[error("this network has no faucet")]
+    None,
+    /// Somebody wants it all.
+    #[error("the faucet gives at most {max} CPC at once, asked were {asked}")]
+    TooMuch {
+        /// The most it gives.
+        max: Amount,
+        /// What was asked.
+        asked: Amount,
+    },
+    /// Less than an account has to start with.
+    #[error("a new account starts with at least {min} CPC, asked were {asked}")]
+    TooLittle {
+        /// The least that makes sense.
+        min: Amount,
+        /// What was asked.
+        asked: Amount,
+    },
+    /// Too many ask.
+    #[error("the faucet gives once in {} ms", pause.as_millis())]
+    Busy {
+        /// How long it pauses.
+        pause: Duration,
+    },
+    /// This node cannot tell.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// A part of an account's history.
+pub struct Page {
+    /// The transactions, the newest first.
+    pub txs: Vec<TxView>,
+    /// Where the next page begins; nothing after the last.
+    pub next: Option<Place>,
+}
+
+/// One check of readiness.
+#[derive(Debug, Clone, Serialize)]
+pub struct Check {
+    /// What is checked.
+    pub name: &'static str,
+    /// Whether it holds.
+    pub ok: bool,
+    /// What was seen.
+    pub evidence: String,
+}
+
+impl Chain {
+    /// Opens the chain in a folder, and begins it there where the folder is new.
+    pub fn open(dir: &Path, genesis: Genesis, genesis_text: String) -> Result<Self, StoreError> {
+        let kv: Arc<dyn Kv> = Arc::new(RocksKv::open(dir, &[], RocksOptions::default())?);
+        let store = Store::open(kv, Options::default())?;
+        store.init(&genesis.header, &genesis.state)?;
+        let index = Index::open(store.clone(), tx_events)?;
+        let chain = Self {
+            genesis,
+            genesis_text,
+            store,
+            index,
+            verifier: Verifier::new(VERIFIED_MAX),
+            pending: Mutex::default(),
+            faucet: Mutex::new(FaucetState { next: Nonce(0), last: None }),
+        };
+        chain.index.catch_up(u64::MAX)?;
+        Ok(chain)
+    }
+
+    /// What the network began with.
+    pub const fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// The chain spec as it was read.
+    pub fn genesis_text(&self) -> &str {
+        &self.genesis_text
+    }
+
+    /// The network's parameters.
+    pub const fn params(&self) -> &Params {
+        &self.genesis.spec.params
+    }
+
+    /// What a transfer to an account that exists uses.
+    pub const fn transfer_gas(&self) -> Gas {
+        TRANSFER_GAS
+    }
+
+    /// The last final block.
+    pub fn tip(&self) -> Tip {
+        self.store.tip().expect("a chain that is open has its block 0")
+    }
+
+    /// The height up to which transactions can be looked up.
+    pub fn index_height(&self) -> Result<Height, Fault> {
+        Ok(self.index.height()?.unwrap_or_default())
+    }
+
+    /// An account after the last final block, and that block's height.
+    pub fn account(&self, address: &Address) -> Result<(Option<Account>, Height), Fault> {
+        let height = self.tip().header.height;
+        Ok((cpc_ledger::account(&Latest(&self.store), address)?, height))
+    }
+
+    /// The running totals after the last final block.
+    pub fn supply(&self) -> Result<(Supply, Height), Fault> {
+        let height = self.tip().header.height;
+        Ok((cpc_ledger::supply(&Latest(&self.store))?, height))
+    }
+
+    /// The height of a block.
+    pub fn height_of(&self, id: &BlockId) -> Result<Option<Height>, Fault> {
+        self.store.height_of(id)
+    }
+
+    /// A final block and its certificate; block 0 has none.
+    pub fn block(&self, height: Height) -> Result<Option<(Block, Option<Vec<u8>>)>, Fault> {
+        if height == Height(0) {
+            return Ok(Some((Block { header: self.genesis.header.clone(), txs: Bounded::default() }, None)));
+        }
+        let Some(block) = self.store.block(height)? else { return Ok(None) };
+        Ok(Some((block, self.store.certificate(height)?)))
+    }
+
+    /// The receipts of a final block, in the order of its transactions.
+    fn receipts(&self, height: Height) -> Result<Vec<Receipt>, Fault> {
+        let bytes = self.store.receipts(height)?.unwrap_or_default();
+        decode::<Vec<Receipt>>(&bytes, BLOCK_BYTES_MAX)
+            .map_err(|error| Fault::Damaged { detail: format!("the receipts of block {height}: {error}") })
+    }
+
+    /// A transaction by its hash: in a block, or waiting for one.
+    pub fn transaction(&self, hash: &TxHash) -> Result<Option<TxView>, Fault> {
+        if let Some(place) = self.index.tx_by_hash(hash)?.found {
+            return self.included(place).map(Some);
+        }
+        Ok(self.pending().get(hash).map(|tx| TxView::pending(tx.tx())))
+    }
+
+    fn included(&self, place: Place) -> Result<TxView, Fault> {
+        let Place { height, index } = place;
+        let absent = || Fault::Damaged { detail: format!("transaction {index} of block {height} is indexed and absent") };
+        let block = self.store.block(height)?.ok_or_else(absent)?;
+        let receipts = self.receipts(height)?;
+        let at = usize::try_from(index).map_err(|_| absent())?;
+        let (tx, receipt) = block.txs.get(at).zip(receipts.get(at)).ok_or_else(absent)?;
+        Ok(TxView::included(tx, receipt, height, index))
+    }
+
+    /// One page of an account's transactions, the newest first, and where the next page begins.
+    pub fn history(&self, address: &Address, before: Option<Place>, limit: usize) -> Result<Page, Fault> {
+        let rows = self.index.account(address, before, limit)?.found;
+        let next = if rows.len() == limit { rows.last().map(|(place, _)| *place) } else { None };
+        let txs = rows.into_iter().map(|(place, _)| self.included(place)).collect::<Result<_, _>>()?;
+        Ok(Page { txs, next })
+    }
+
+    /// Checks a transaction against the state after the last final block, and keeps it for the next.
+    pub fn admit(&self, tx: SignedTx) -> Result<(), Admission> {
+        let tx = self.verifier.verify(vec![tx]).map_err(|_| Admission::Signature)?.remove(0);
+        self.keep(tx)
+    }
+
+    fn keep(&self, tx: VerifiedTx) -> Result<(), Admission> {
+        cpc_ledger::admit(self.params(), &tx).map_err(Admission::Rule)?;
+        let account = self.account(&tx.sender())?.0.unwrap_or_default();
+        let (gas_limit, gas_price) = (tx.tx().body.gas_limit, tx.tx().body.gas_price);
+        if gas_price.checked_mul(gas_limit.0).is_none_or(|fee| fee > account.balance) {
+            return Err(Admission::Rule(Reject::CannotPay { balance: account.balance, gas_limit, gas_price }));
+        }
+        self.pending().insert(tx, account.nonce).map_err(|refused| match refused {
+            Refused::Full { .. } => Admission::Full(refused),
+            _ => Admission::Place(refused),
+        })
+    }
+
+    /// A signed transfer from the faucet, and how much it gives.
+    pub fn faucet(&self, to: Address, amount: Option<Amount>) -> Result<(SignedTx, Amount), FaucetError> {
+        let address = self.genesis.spec.faucet.ok_or(FaucetError::None)?;
+        let key = known_key(&format!("{}/faucet", self.genesis.spec.name));
+        if Address::of(&key.public()) != address {
+            return Err(FaucetError::None);
+        }
+        let cpc = |count: u64| Amount::ONE.checked_mul(count).expect("few CPC");
+        let (gift, max) = (amount.unwrap_or(cpc(FAUCET_GIFT)), cpc(FAUCET_GIFT_MAX));
+        if gift > max {
+            return Err(FaucetError::TooMuch { max, asked: gift });
+        }
+        let min = self.params().existential_minimum;
+        if gift < min {
+            return Err(FaucetError::TooLittle { min, asked: gift });
+        }
+        let next = self.account(&address)?.0.unwrap_or_default().nonce;
+        let mut state = self.faucet.lock().expect("no holder of this lock panics");
+        if state.last.is_some_and(|last| last.elapsed() < FAUCET_PAUSE) {
+            return Err(FaucetError::Busy { pause: FAUCET_PAUSE });
+        }
+        // Gifts that wait for their block have used the nonces from the account's own on.
+        let waiting = u64::try_from(self.pending().ready(&address, next)).unwrap_or(u64::MAX);
+        let nonce = state.next.max(Nonce(next.0.saturating_add(waiting)));
+        let nonce = if waiting == 0 { next } else { nonce };
+        state.next = Nonce(nonce.0.saturating_add(1));
+        state.last = Some(Instant::now());
+        let params = self.params();
+        let body = TxBody {
+            chain: params.chain,
+            nonce,
+            gas_price: params.gas_price_min,
+            gas_limit: TRANSFER_GAS.checked_add(params.new_account_gas).expect("two prices of gas"),
+            action: Action::Transfer(Transfer { to, amount: gift }),
+        };
+        Ok((body.sign(&key), gift))
+    }
+
+    /// Transactions that wait for a block.
+    pub fn pending_count(&self) -> usize {
+        self.pending().len()
+    }
+
+    /// An account's transactions that can go into the next block.
+    pub fn pending_ready(&self, address: &Address, next: Nonce) -> usize {
+        self.pending().ready(address, next)
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().expect("no holder of this lock panics")
+    }
+
+    /// Whether this node does its work, check by check.
+    pub fn readiness(&self) -> Vec<Check> {
+        let tip = self.tip();
+        let age = producer::now().0.saturating_sub(tip.header.time.0);
+        let limit = self.params().interval_ms.saturating_mul(STALE_INTERVALS);
+        let evidence = format!("the head is at height {}, {age} ms old (limit {limit})", tip.header.height);
+        vec![Check { name: "blocks", ok: tip.header.height > Height(0) && age <= limit, evidence }]
+    }
+}
+
+/// The state after the last final block, whichever that is at the moment of each read.
+struct Latest<'a>(&'a Store);
+
+impl StateRead for Latest<'_> {
+    fn read(&self, key: &StateKey) -> Result<Option<Vec<u8>>, Fault> {
+        self.0.read(key)
+    }
+}

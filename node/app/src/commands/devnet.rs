@@ -1,0 +1,223 @@
+//! `cpc devnet`: a network on this machine, with money to play with.
+
+use std::fs::{self, File};
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+use cpc_genesis::known_key;
+use cpc_primitives::Fault;
+use cpc_store::StoreError;
+use fs4::fs_std::FileExt;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::{Context, Exit, Failure, Output};
+use crate::api;
+use crate::chain::Chain;
+use crate::chain::producer::{self, ProduceError};
+
+/// Runs a network of one validator on this machine
+///
+/// Makes a block every 500 ms through the real ledger and store, gives money away, and serves the chain API. Its keys
+/// are known to everybody: nothing on it is worth anything. Ctrl-C stops it; the next start goes on from there.
+#[derive(Debug, Args)]
+pub struct DevnetArgs {
+    /// Where the chain is kept; `devnet` under the data directory without it
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Throws the chain in that folder away and begins anew
+    #[arg(long)]
+    fresh: bool,
+    /// Where the chain API listens
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
+    listen: SocketAddr,
+}
+
+/// The file that one process holds as long as it uses the folder.
+const LOCK: &str = "cpc.lock";
+/// The folder of the chain inside it.
+const CHAIN: &str = "chain";
+
+/// Runs it until it is told to stop.
+pub fn run(args: &DevnetArgs, context: &Context) -> Result<(), Failure> {
+    let dir = args.dir.clone().unwrap_or_else(|| context.data_dir.join("devnet"));
+    let _lock = lock(&dir)?;
+    if args.fresh {
+        clear(&dir.join(CHAIN))?;
+    }
+    let (_, text, genesis) = super::genesis::load("devnet")?;
+    let chain = Arc::new(Chain::open(&dir.join(CHAIN), genesis, text).map_err(|error| store_failure(&error))?);
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, format!("no threads to serve with: {error}")))?;
+    runtime.block_on(serve(args.listen, &dir, chain, context))
+}
+
+async fn serve(listen: SocketAddr, dir: &Path, chain: Arc<Chain>, context: &Context) -> Result<(), Failure> {
+    let listener = tokio::net::TcpListener::bind(listen).await.map_err(|error| {
+        Failure::new(Exit::Failed, format!("cannot listen on {listen}: {error}"))
+            .hint("something else uses this port; choose another with --listen 127.0.0.1:8001")
+    })?;
+    let address = listener.local_addr().unwrap_or(listen);
+
+    let (stop_producer, told) = mpsc::channel();
+    let (ended, mut producer_ended) = tokio::sync::oneshot::channel();
+    let worker = Arc::clone(&chain);
+    let maker = thread::Builder::new()
+        .name("producer".to_owned())
+        .spawn(move || {
+            let key = known_key("devnet/0/consensus");
+            // The receiver is gone only when the process is ending already.
+            let _ = ended.send(producer::run(&worker, &key, &told));
+        })
+        .map_err(|error| Failure::new(Exit::Failed, format!("no thread to make blocks with: {error}")))?;
+
+    let (stop_api, api_told) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(api::serve(listener, Arc::clone(&chain), async {
+        // Whether told or abandoned: it is time to stop.
+        let _ = api_told.await;
+    }));
+
+    greet(address, dir, &chain, context);
+    let line = live_line(&chain, context);
+    let outcome = tokio::select! {
+        biased;
+        // A producer that ends takes the node with it: one that makes no blocks must not look alive.
+        ended = &mut producer_ended => match ended {
+            Ok(Err(error)) => Err(produce_failure(&error)),
+            _ => Err(Failure::new(Exit::Failed, "the producer stopped without being told to")),
+        },
+        () = interrupted() => Ok(()),
+    };
+    line.finish_and_clear();
+    if outcome.is_ok() {
+        context.say("Stopping ...");
+    }
+    // Requests first: nobody is told of a block that is not there.
+    let _ = stop_api.send(());
+    let _ = tokio::time::timeout(Duration::from_secs(5), server).await;
+    let _ = stop_producer.send(());
+    let stopped = tokio::task::spawn_blocking(move || maker.join()).await;
+    if !matches!(stopped, Ok(Ok(()))) {
+        return outcome.and(Err(Failure::new(Exit::Failed, "the producer panicked; its message stands above")));
+    }
+    if outcome.is_ok() {
+        context.say(&format!("Stopped at height {}.", chain.tip().header.height));
+    }
+    outcome
+}
+
+/// Resolves when the process is asked to end.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+fn greet(address: SocketAddr, dir: &Path, chain: &Chain, context: &Context) {
+    let genesis = chain.genesis();
+    let faucet = genesis.spec.faucet.map(|address| address.to_string()).unwrap_or_default();
+    let url = format!("http://{address}");
+    if context.output == Output::Json {
+        context.json(json!({
+            "url": url, "genesis": genesis.id().to_string(), "data_dir": dir, "faucet": faucet,
+            "height": chain.tip().header.height.0,
+        }));
+        return;
+    }
+    println!("cpc devnet: one validator, a block every {} ms", chain.params().interval_ms);
+    println!("  chain API  {url}/api/v1/status");
+    println!("  genesis    {}", genesis.id());
+    println!("  data       {}", dir.display());
+    println!();
+    println!("A balance, to paste into another terminal:");
+    println!("  curl {url}/api/v1/accounts/{faucet}");
+    println!();
+    println!("A key and some money:");
+    println!("  cpc keys create alice && cpc faucet request --to alice");
+    println!();
+    context.say("Ctrl-C stops it; the next start goes on from here, with --fresh from the beginning.");
+}
+
+/// A line that moves, where somebody looks.
+fn live_line(chain: &Arc<Chain>, context: &Context) -> ProgressBar {
+    if context.quiet || context.output == Output::Json || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{spinner} {msg}").expect("a valid template");
+    let line = ProgressBar::new_spinner().with_style(style);
+    let (weak, chain) = (line.downgrade(), Arc::downgrade(chain));
+    thread::spawn(move || {
+        while let (Some(line), Some(chain)) = (weak.upgrade(), chain.upgrade()) {
+            if line.is_finished() {
+                break;
+            }
+            let tip = chain.tip();
+            line.set_message(format!("height {}  waiting {}  state {:.16}", tip.header.height, chain.pending_count(), tip.header.state_root));
+            line.tick();
+            drop((line, chain));
+            thread::sleep(Duration::from_millis(250));
+        }
+    });
+    line
+}
+
+/// One process a folder: a second one with the same key would sign twice.
+fn lock(dir: &Path) -> Result<File, Failure> {
+    let cannot = |error: std::io::Error| Failure::new(Exit::Failed, format!("{} cannot be used: {error}", dir.display()));
+    fs::create_dir_all(dir).map_err(cannot)?;
+    let file = File::options().create(true).truncate(false).write(true).open(dir.join(LOCK)).map_err(cannot)?;
+    match FileExt::try_lock_exclusive(&file) {
+        Ok(true) => Ok(file),
+        Ok(false) => Err(Failure::new(Exit::NotNow, format!("another process uses {}", dir.display()))
+            .hint("stop it first, or choose another folder with --dir")),
+        Err(error) => Err(cannot(error)),
+    }
+}
+
+fn clear(chain: &Path) -> Result<(), Failure> {
+    match fs::remove_dir_all(chain) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::new(Exit::Failed, format!("{} cannot be removed: {error}", chain.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A fault of the store, with the exit code that says which kind.
+pub(super) fn store_failure(error: &StoreError) -> Failure {
+    let code = match error {
+        StoreError::Fault(fault) => fault_exit(fault),
+        _ => Exit::Refused,
+    };
+    Failure::new(code, error.to_string())
+}
+
+fn produce_failure(error: &ProduceError) -> Failure {
+    match error {
+        ProduceError::Store(error) => store_failure(error),
+        ProduceError::Fault(fault) => Failure::new(fault_exit(fault), fault.to_string()),
+        other => Failure::new(Exit::Failed, other.to_string()),
+    }
+}
+
+const fn fault_exit(fault: &Fault) -> Exit {
+    match fault {
+        Fault::Damaged { .. } => Exit::Damaged,
+        Fault::DiskFull { .. } => Exit::NotNow,
+        Fault::Io { .. } | Fault::Invariant { .. } => Exit::Failed,
+    }
+}

@@ -1,0 +1,110 @@
+//! `cpc genesis`: reads chain specs by the very code that a node starts from.
+
+use std::path::Path;
+
+use clap::Subcommand;
+use cpc_genesis::{ChainSpec, Genesis, Network};
+use serde_json::json;
+
+use super::{Context, Exit, Failure, Output};
+
+/// Looks at a network's beginning.
+#[derive(Debug, Subcommand)]
+pub enum GenesisCommand {
+    /// Checks a chain spec and says what its network would begin with
+    ///
+    /// Runs the same code as a node at its first start. Names file, field and reason of what is wrong.
+    Check {
+        /// The chain spec; without it that of --network
+        file: Option<String>,
+    },
+    /// Prints the id of block 0, which names the network and is all that `cpc verify` has to trust
+    Hash {
+        /// The chain spec; without it that of --network
+        file: Option<String>,
+    },
+    /// Prints the chain spec
+    Show {
+        /// The chain spec; without it that of --network
+        file: Option<String>,
+    },
+}
+
+/// Runs one of them.
+pub fn run(command: GenesisCommand, context: &Context) -> Result<(), Failure> {
+    match command {
+        GenesisCommand::Check { file } => {
+            let (name, _, genesis) = load(file.as_deref().unwrap_or(&context.network))?;
+            check(&name, &genesis, context);
+        }
+        GenesisCommand::Hash { file } => {
+            let (_, _, genesis) = load(file.as_deref().unwrap_or(&context.network))?;
+            match context.output {
+                Output::Json => context.json(json!({ "network": genesis.spec.name, "genesis": genesis.id().to_string() })),
+                Output::Human => println!("{}", genesis.id()),
+            }
+        }
+        GenesisCommand::Show { file } => {
+            let (_, text, genesis) = load(file.as_deref().unwrap_or(&context.network))?;
+            match context.output {
+                Output::Json => context.json(json!({
+                    "network": genesis.spec.name,
+                    "genesis": genesis.id().to_string(),
+                    "spec": toml::from_str::<serde_json::Value>(&text).expect("it was just read as a chain spec"),
+                })),
+                Output::Human => print!("{text}"),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A network by its name, or by the path of its chain spec: its name, its text, and block 0.
+pub fn load(network: &str) -> Result<(String, String, Genesis), Failure> {
+    let text = match network.parse::<Network>() {
+        Ok(known) => known.text().to_owned(),
+        Err(unknown) => {
+            if !Path::new(network).exists() {
+                return Err(Failure::new(Exit::NotFound, unknown.to_string())
+                    .hint("give one of these names, or the path of a chain spec"));
+            }
+            std::fs::read_to_string(network)
+                .map_err(|error| Failure::new(Exit::Failed, format!("{network} cannot be read: {error}")))?
+        }
+    };
+    let refused = |reason: String| {
+        Failure::new(Exit::Refused, format!("{network}: {reason}")).hint("see docs/spec/genesis.md for every field")
+    };
+    let spec = ChainSpec::parse(&text).map_err(|error| refused(error.to_string()))?;
+    let genesis = Genesis::build(spec).map_err(|error| refused(error.to_string()))?;
+    Ok((network.to_owned(), text, genesis))
+}
+
+fn check(name: &str, genesis: &Genesis, context: &Context) {
+    let spec = &genesis.spec;
+    let bonded: cpc_primitives::Amount = spec.validators.iter().map(|validator| validator.stake).sum();
+    let owned: cpc_primitives::Amount = spec.accounts.iter().map(|account| account.balance).sum();
+    match context.output {
+        Output::Json => context.json(json!({
+            "file": name,
+            "network": spec.name,
+            "chain": spec.params.chain.0,
+            "genesis": genesis.id().to_string(),
+            "state_root": genesis.header.state_root.to_string(),
+            "validators": spec.validators.len(),
+            "accounts": spec.accounts.len(),
+            "bonded": bonded.to_string(),
+            "owned": owned.to_string(),
+            "treasury": spec.treasury.to_string(),
+        })),
+        Output::Human => {
+            println!("{name} is a valid chain spec");
+            println!("  network     {} (chain {})", spec.name, spec.params.chain);
+            println!("  genesis     {}", genesis.id());
+            println!("  state root  {}", genesis.header.state_root);
+            println!("  validators  {} with {bonded} CPC bonded", spec.validators.len());
+            println!("  accounts    {} with {owned} CPC", spec.accounts.len());
+            println!("  treasury    {} CPC", spec.treasury);
+        }
+    }
+}

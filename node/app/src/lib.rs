@@ -1,0 +1,7 @@
+//! The binary's parts: its commands, the chain they run or ask, and the keys they sign with.
+
+pub mod api;
+pub mod chain;
+pub mod client;
+pub mod commands;
+pub mod keystore;

@@ -1,0 +1,239 @@
+//! The newcomer's path of the README, run from its own text; then what a newcomer does wrong.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use cpc_e2e::{Devnet, binary, cpc, fails, succeeds};
+use cpc_primitives::Amount;
+
+/// The shell of every block that the README marks as part of the path.
+fn path_of_the_readme() -> String {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    let text = fs::read_to_string(readme).expect("the README");
+    let blocks = text.split("<!-- newcomer -->\n```sh\n").skip(1);
+    blocks.map(|block| block.split("```").next().expect("a block ends")).collect()
+}
+
+#[test]
+fn the_path_of_the_readme_works_as_it_is_written() {
+    let home = tempfile::tempdir().expect("a folder");
+    let devnet = Devnet::start(&home.path().join("devnet"));
+    let script = path_of_the_readme();
+    for step in ["keys create", "faucet request", "tx send", "query balance", "--proof", "genesis hash", "cpc verify"] {
+        assert!(script.contains(step), "the path of the README has no {step:?}:\n{script}");
+    }
+
+    let folder = binary().parent().expect("a folder").display().to_string();
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &script])
+        .current_dir(home.path())
+        .env("PATH", format!("{folder}:{}", std::env::var("PATH").expect("a path")))
+        .env("CPC_DATA_DIR", home.path())
+        .env("CPC_NODE", &devnet.url)
+        .output()
+        .expect("bash");
+    let (said, words) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}\n{words}");
+
+    let url = devnet.url.clone();
+    assert_eq!(succeeds(home.path(), &url, &["query", "balance", "bob"]), "10 CPC");
+    // Bob's account was new: 46,000 gas at a billionth of a CPC.
+    assert_eq!(succeeds(home.path(), &url, &["query", "balance", "alice"]), "89.999954 CPC");
+    assert!(said.contains("holds 89.999954 CPC after block"), "{said}");
+    assert!(words.contains(&format!("Verified against genesis {}", devnet.genesis)), "{words}");
+    devnet.stop();
+}
+
+#[test]
+fn a_bent_proof_proves_nothing() {
+    let home = tempfile::tempdir().expect("a folder");
+    let devnet = Devnet::start(&home.path().join("devnet"));
+    let (data, url) = (home.path(), devnet.url.as_str());
+    devnet.reach(1);
+    let file = data.join("faucet.proof").display().to_string();
+    succeeds(data, url, &["query", "balance", &devnet.faucet, "--proof", &file]);
+    let verify = ["verify", file.as_str(), "--genesis", devnet.genesis.as_str()];
+    assert!(succeeds(data, "http://127.0.0.1:9", &verify).contains("holds"), "no node is asked");
+
+    let good = fs::read(&file).expect("the file");
+    // One bit in every fifth byte: magic, headers, certificate, keys, siblings and the record itself.
+    for place in (0..good.len()).step_by(5) {
+        let mut bent = good.clone();
+        bent[place] ^= 1 << (place % 8);
+        fs::write(&file, &bent).expect("written");
+        let output = cpc(data, url, &verify);
+        assert_eq!(output.status.code(), Some(8), "byte {place} of {}", good.len());
+        assert!(output.stdout.is_empty());
+    }
+    for length in [0, 7, 8, good.len() / 2, good.len() - 1] {
+        fs::write(&file, &good[..length]).expect("written");
+        fails(data, url, &verify, 8, "proves nothing");
+    }
+    fs::write(&file, &good).expect("written");
+    let other = "00".repeat(32);
+    fails(data, url, &["verify", &file, "--genesis", &other], 8, "of another network");
+    fails(data, url, &["verify", &file, "--genesis", "0xabc"], 2, "is not a genesis hash");
+    fails(data, url, &["verify", "nowhere.proof"], 3, "cannot be read");
+    fails(data, url, &["query", "balance", &devnet.faucet, "--proof", &file], 4, "exists already");
+}
+
+#[test]
+fn an_address_without_an_account_is_proven_to_have_none() {
+    let home = tempfile::tempdir().expect("a folder");
+    let devnet = Devnet::start(&home.path().join("devnet"));
+    let (data, url) = (home.path(), devnet.url.as_str());
+    devnet.reach(1);
+    succeeds(data, url, &["keys", "create", "nobody", "--no-encryption", "--no-mnemonic"]);
+    let file = data.join("nobody.proof").display().to_string();
+    let said = succeeds(data, url, &["query", "balance", "nobody", "--proof", &file]);
+    assert!(said.contains("has no account after block"), "{said}");
+    assert!(succeeds(data, url, &["verify", &file]).contains("has no account after block"));
+}
+
+#[test]
+fn money_survives_a_crash_and_a_stop() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (data, dir) = (home.path(), home.path().join("devnet"));
+    succeeds(data, "", &["keys", "create", "alice", "--no-encryption", "--no-mnemonic"]);
+    let (mut expected, mut height) = (0, 0);
+    for round in 0..6 {
+        let devnet = Devnet::start(&dir);
+        assert!(devnet.height >= height, "block {height} was final and is gone: {}", devnet.height);
+        let balance = |expected: u64| {
+            let said = succeeds(data, &devnet.url, &["query", "balance", "alice"]);
+            assert_eq!(said, format!("{expected} CPC"), "round {round}");
+        };
+        balance(expected);
+        succeeds(data, &devnet.url, &["faucet", "request", "--to", "alice", "--amount", "7"]);
+        expected += 7;
+        balance(expected);
+        height = devnet.tip();
+        if round % 2 == 0 { devnet.kill() } else { devnet.stop() }
+    }
+}
+
+#[test]
+fn a_folder_belongs_to_one_process() {
+    let home = tempfile::tempdir().expect("a folder");
+    let dir = home.path().join("devnet");
+    let devnet = Devnet::start(&dir);
+    let dir = dir.display().to_string();
+    let again = ["devnet", "--dir", &dir, "--listen", "127.0.0.1:0"];
+    fails(home.path(), "", &again, 10, "another process uses");
+    let port = devnet.url.trim_start_matches("http://").to_owned();
+    let other = home.path().join("other").display().to_string();
+    fails(home.path(), "", &["devnet", "--dir", &other, "--listen", &port], 1, "cannot listen on");
+    devnet.stop();
+}
+
+#[test]
+fn what_cannot_be_done_is_said_with_its_reason() {
+    let home = tempfile::tempdir().expect("a folder");
+    let devnet = Devnet::start(&home.path().join("devnet"));
+    let (data, url) = (home.path(), devnet.url.as_str());
+    for name in ["rich", "poor"] {
+        succeeds(data, url, &["keys", "create", name, "--no-encryption", "--no-mnemonic"]);
+    }
+    succeeds(data, url, &["faucet", "request", "--to", "rich", "--amount", "5"]);
+    let poor = succeeds(data, url, &["keys", "show", "poor", "--address"]);
+    let long = "9".repeat(60);
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["query", "balance", "stranger"], 3, "stranger"),
+        (&["query", "balance", "cpc1qqqq"], 2, "is not an address"),
+        (&["query", "balance", &poor.replace('q', "p")], 2, "is not an address"),
+        (&["query", "block", "1000000"], 3, "there is no block 1000000"),
+        (&["query", "block", "0x12"], 4, "neither a height"),
+        (&["query", "tx", &"ab".repeat(32)], 3, "is known here"),
+        (&["query", "tx", "abcd"], 4, "expected 64 hex digits"),
+        (&["tx", "send", "--from", "rich", "--to", "poor", "--amount", "-1"], 2, "amount"),
+        (&["tx", "send", "--from", "rich", "--to", "poor", "--amount", "1e9"], 2, "'e' is not a digit"),
+        (&["tx", "send", "--from", "rich", "--to", "poor", "--amount", &long], 2, "more than can ever exist"),
+        (&["tx", "send", "--from", "rich", "--to", "poor", "--amount", "5"], 7, "has 5 CPC, this transfer needs"),
+        (&["tx", "send", "--from", "poor", "--to", "rich", "--amount", "1"], 7, "has 0 CPC"),
+        (&["tx", "send", "--from", "nobody", "--to", "poor", "--amount", "1"], 3, "nobody"),
+        (&["tx", "send", "--from", "rich", "--to", "poor", "--amount", "0.0001"], 4, "starts with at least 0.001 CPC"),
+        (&["tx", "send", "--from", "rich", "--to", "poor", "--amount", "1", "--gas-limit", "20999"], 4, "needs at least 21000"),
+        (&["tx", "send", "--from", "rich", "--to", "poor", "--amount", "1", "--gas-limit", "21000"], 4, "needs 46000 gas"),
+        (&["tx", "send", "--from", "rich", "--to", "poor", "--amount", "1", "--gas-price", "0"], 4, "the network's minimum is"),
+        (&["tx", "send", "--from", "rich", "--to", "poor", "--amount", "1", "--nonce", "9999"], 4, "ahead of the account's"),
+        (&["tx", "send", "--from", "rich", "--to", "poor", "--amount", "1", "--nonce", "0"], 4, "the nonce was used already"),
+        (&["faucet", "request", "--to", "poor", "--amount", "1000000"], 4, "gives at most 10000 CPC at once"),
+        (&["faucet", "request", "--to", "poor", "--amount", "0"], 4, "starts with at least 0.001 CPC"),
+        (&["genesis", "check", "nowhere.toml"], 3, "is not a network"),
+        (&["genesis", "hash", "--network", "moonnet"], 3, "there are devnet, testnet and mainnet"),
+        (&["query", "supply", "--timeout", "5"], 2, "is not a time"),
+        (&["mine"], 2, "unrecognized subcommand"),
+    ];
+    for (args, code, words) in cases {
+        // Failed transactions use the nonce they were given, so that a nonce of zero is used by the time it is asked for.
+        fails(data, url, args, *code, words);
+    }
+    fails(data, "http://127.0.0.1:9", &["query", "supply"], 5, "no node answers at http://127.0.0.1:9");
+    fails(data, "not a url", &["query", "supply"], 2, "is not a URL");
+    assert_eq!(succeeds(data, url, &["query", "balance", "poor"]), "0 CPC");
+}
+
+#[test]
+fn the_api_refuses_by_name() {
+    let home = tempfile::tempdir().expect("a folder");
+    let devnet = Devnet::start(&home.path().join("devnet"));
+    devnet.reach(1);
+    let zero = "00".repeat(400);
+    let cases = [
+        ("/api/v1/accounts/cpc1", 400, "invalid_address"),
+        ("/api/v1/accounts/%ff", 400, "invalid_path"),
+        ("/api/v1/blocks/999999999", 404, "block_not_found"),
+        ("/api/v1/blocks/18446744073709551616", 400, "invalid_block"),
+        ("/api/v1/txs/zz", 400, "invalid_hash"),
+        ("/api/v1/nothing", 404, "no_such_route"),
+        ("/", 404, "no_such_route"),
+    ];
+    for (path, status, code) in cases {
+        let (found, body) = devnet.get(path);
+        assert_eq!((found, body["code"].as_str()), (status, Some(code)), "{path}: {body}");
+    }
+    let history = format!("/api/v1/accounts/{}/txs", devnet.faucet);
+    for query in ["?limit=0", "?limit=101", "?limit=x", "?before=7", "?before=a-b", "?unknown=1"] {
+        let (found, body) = devnet.get(&format!("{history}{query}"));
+        assert_eq!((found, body["code"].as_str()), (400, Some("invalid_query")), "{query}: {body}");
+    }
+    let posts = [
+        ("/api/v1/txs", "{", 400, "invalid_json"),
+        ("/api/v1/txs", "{}", 422, "invalid_body"),
+        ("/api/v1/txs", "{\"tx\":\"00\",\"extra\":1}", 422, "invalid_body"),
+        ("/api/v1/txs", "{\"tx\":\"0\"}", 400, "invalid_hex"),
+        ("/api/v1/txs", "{\"tx\":\"zz\"}", 400, "invalid_hex"),
+        ("/api/v1/txs", "{\"tx\":\"\"}", 400, "invalid_transaction"),
+        ("/api/v1/faucet", "{\"address\":\"x\"}", 400, "invalid_address"),
+        ("/api/v1/faucet", "{\"address\":1}", 422, "invalid_body"),
+    ];
+    for (path, body, status, code) in posts {
+        let (found, answer) = devnet.post(path, body);
+        assert_eq!((found, answer["code"].as_str()), (status, Some(code)), "{path} {body}: {answer}");
+    }
+    let (found, answer) = devnet.post("/api/v1/txs", &format!("{{\"tx\":\"{zero}\"}}"));
+    assert_eq!((found, answer["code"].as_str()), (400, Some("invalid_transaction")), "{answer}");
+    let (found, answer) = devnet.post("/api/v1/txs", &format!("{{\"tx\":\"{}\"}}", "00".repeat(200_000)));
+    assert_eq!((found, answer["code"].as_str()), (413, Some("payload_too_large")), "{answer}");
+    let ask = format!("{{\"address\":\"{}\",\"amount\":\"1e5\"}}", devnet.faucet);
+    assert_eq!(devnet.post("/api/v1/faucet", &ask).1["code"], "invalid_amount");
+    assert_eq!(devnet.post("/api/v1/status", "{}").0, 405);
+    assert_eq!(devnet.get("/readyz").0, 200);
+    assert_eq!(devnet.get("/livez").0, 200);
+    devnet.stop();
+}
+
+#[test]
+fn the_supply_adds_up_across_an_epoch() {
+    let home = tempfile::tempdir().expect("a folder");
+    let devnet = Devnet::start(&home.path().join("devnet"));
+    devnet.reach(3);
+    let (_, supply) = devnet.get("/api/v1/supply");
+    let part = |name: &str| supply[name].as_str().expect(name).parse::<Amount>().expect(name);
+    let places = ["balances", "stake", "unbonding", "escrow", "bonds", "pending_rewards", "treasury"];
+    let sum: Amount = places.into_iter().map(part).sum();
+    assert_eq!(sum + part("burned"), part("genesis") + part("minted"), "{supply}");
+    assert_eq!(sum, part("circulating"));
+    assert!(part("minted") > Amount::ZERO);
+}
