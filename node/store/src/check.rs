@@ -121,9 +121,9 @@ impl Store {
     fn check_roots(&self, report: &mut CheckReport, roots: Vec<(u32, Digest)>) -> Result<(), StoreError> {
         let computed = Dense::over(roots);
         let stored = Dense::over(self.stored_roots()?);
+        let memory = self.tree().live();
         for bucket in 0..BUCKETS {
-            let (found, live, disk) =
-                (computed.get(0, bucket), self.tree().live().dense.get(0, bucket), stored.get(0, bucket));
+            let (found, live, disk) = (computed.get(0, bucket), memory.dense.get(0, bucket), stored.get(0, bucket));
             if found != EMPTY {
                 report.buckets += 1;
             }

@@ -1,7 +1,7 @@
 //! The tree above the buckets: 20 levels in memory, of which an empty world has none (TREE-4, TREE-5).
 
 use cpc_primitives::limits::{BUCKET_BITS, BUCKETS};
-use cpc_primitives::tree::{EMPTY, empty_roots};
+use cpc_primitives::tree::empty_roots;
 use cpc_primitives::{Digest, Domain};
 use rayon::prelude::*;
 

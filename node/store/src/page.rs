@@ -438,11 +438,8 @@ mod tests {
     fn entry(n: u32, bucket: u32) -> Entry {
         let key = n.to_le_bytes();
         let mut hash = KeyHash(Domain::StateKey.hash_bytes(&key));
-        hash.0.0[..3].copy_from_slice(&[
-            (bucket >> 12) as u8,
-            (bucket >> 4) as u8,
-            (bucket << 4) as u8 | hash.0.0[2] & 0x0f,
-        ]);
+        let kept = hash.0.0[2] & 0x0f;
+        hash.0.0[..3].copy_from_slice(&[(bucket >> 12) as u8, (bucket >> 4) as u8, (bucket << 4) as u8 | kept]);
         Entry::new(hash, &key, b"value")
     }
 

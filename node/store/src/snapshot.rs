@@ -22,9 +22,7 @@ use crate::dense::climb_alone;
 use crate::error::StoreError;
 use crate::page::{Body, Entry, Page, PageId};
 use crate::spaces::{FORMAT, GENESIS, LOWEST, META, PAGES, RESTORING, height_key};
-use crate::store::{
-    CERTIFICATE_BYTES_MAX, FORMAT_VERSION, RECEIPTS_BYTES_MAX, Store, block_rows, damaged, root_rows, wipe,
-};
+use crate::store::{CERTIFICATE_BYTES_MAX, FORMAT_VERSION, Store, block_rows, damaged, root_rows, wipe};
 use crate::update::{ChangedPage, grow};
 
 /// The format of the files (SNAP-1).
@@ -183,11 +181,11 @@ impl Snapshot {
         Ok(())
     }
 
-    fn block(&self) -> Result<(Block, Vec<u8>), SnapshotError> {
+    fn block(&self) -> Result<Block, SnapshotError> {
         let bytes = read_bounded(&self.dir.join(BLOCK), BLOCK_BYTES_MAX)?;
         let block = Block::decode(&bytes).map_err(SnapshotError::Manifest)?;
         same(self.manifest.header.id(), block.id()).map_err(SnapshotError::Block)?;
-        Ok((block, read_bounded(&self.dir.join(RECEIPTS), RECEIPTS_BYTES_MAX)?))
+        Ok(block)
     }
 
     /// Reads a chunk, shows each of its buckets as pages, and demands that they give the chunk's root.
@@ -246,7 +244,6 @@ impl Store {
         let certificate = self.certificate(height).map_err(StoreError::from)?.unwrap_or_default();
         let block = self.block_bytes(height)?.ok_or_else(|| damaged(&format!("block {id} is not here")))?;
         write_file(&part.join(BLOCK), &block)?;
-        write_file(&part.join(RECEIPTS), &self.receipts(height)?.unwrap_or_default())?;
         let chunks = chunk_numbers().map(|chunk| self.write_chunk(part, chunk)).collect::<Result<Vec<_>, _>>()?;
         let manifest = Manifest {
             version: SNAPSHOT_VERSION,
@@ -348,12 +345,13 @@ impl Store {
     }
 
     fn take_block(&self, snapshot: &Snapshot, trusted: Trusted) -> Result<(), SnapshotError> {
-        let (block, receipts) = snapshot.block()?;
+        let block = snapshot.block()?;
         let mut batch = Batch::default();
         batch.put(META, FORMAT, FORMAT_VERSION.to_le_bytes());
         batch.put(META, GENESIS, trusted.genesis.0.0);
         batch.put(META, LOWEST, height_key(block.header.height));
-        block_rows(&mut batch, &block, trusted.block, &snapshot.manifest.certificate, &receipts);
+        // SNAP-4: no header commits to receipts, so that those of this block are left behind.
+        block_rows(&mut batch, &block, trusted.block, &snapshot.manifest.certificate, &[]);
         batch.delete(META, RESTORING);
         Ok(self.write(batch, Durability::Synced)?)
     }
@@ -468,7 +466,6 @@ impl ChunkReader {
 
 const MANIFEST: &str = "manifest";
 const BLOCK: &str = "block";
-const RECEIPTS: &str = "receipts";
 const UNFINISHED: &str = "part";
 /// Bytes of pages that a restore writes at once.
 const RESTORE_BATCH_BYTES: usize = 4 << 20;

@@ -343,14 +343,25 @@ impl Store {
         let id = header.id();
         same(Some(height), self.height_of(&id)?)
             .map_err(|_| damaged(&format!("block {id} of height {height} is not found by its id")))?;
-        self.genesis()?;
-        self.lowest()?;
+        self.check_beginning(height)?;
 
         let dense = Dense::over(self.stored_roots()?);
         same(header.state_root, dense.root())
             .map_err(|error| damaged(&format!("the state root of block {height} by the stored buckets: {error}")))?;
         self.tree().reset(Some(Tip { header: Arc::new(header), id }), dense);
         Ok(())
+    }
+
+    /// The first block that is kept is there, none below it is, and block 0 is the genesis.
+    fn check_beginning(&self, tip: Height) -> Result<(), StoreError> {
+        let (genesis, lowest) = (self.genesis()?, self.lowest()?);
+        let first = self.header(lowest)?.filter(|_| lowest <= tip);
+        let first = first.ok_or_else(|| damaged(&format!("block {lowest}, the first one, is not here")))?;
+        let below = match lowest.0.checked_sub(1) {
+            Some(below) => self.header(Height(below))?.is_some(),
+            None => first.id() != genesis,
+        };
+        if below { Err(damaged(&format!("block {lowest} is not the first one")).into()) } else { Ok(()) }
     }
 
     pub(crate) fn stored_roots(&self) -> Result<Vec<(u32, Digest)>, Fault> {

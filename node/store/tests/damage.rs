@@ -1,0 +1,236 @@
+//! A full or damaged disk gives a fault with its remedy: never a panic, never a wrong answer.
+
+mod common;
+mod world;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cpc_primitives::kv::{Batch, Durability, Kv, Space};
+use cpc_primitives::{Fault, Height};
+use cpc_store::{Damage, Index, MemKv, Options, RocksKv, RocksOptions, SPACES, Store, StoreError, tx_events};
+use rand::prelude::*;
+use world::World;
+
+const BLOCKS: u64 = 5;
+
+fn grown() -> (Arc<MemKv>, World) {
+    let kv = Arc::new(MemKv::new());
+    let mut world = World::new(1);
+    let store = world.begin(Arc::<MemKv>::clone(&kv), Options::default()).expect("it begins");
+    for _ in 0..BLOCKS {
+        world.commit_next(&store).expect("it is the next block");
+    }
+    Index::open(store, tx_events).expect("it opens").catch_up(u64::MAX).expect("the blocks are there");
+    (kv, world)
+}
+
+/// Everything that a store can be asked, after something in it was damaged: the right answer or a fault.
+fn demand_no_wrong_answer(kv: Arc<dyn Kv>, world: &World, what: &str) -> Answer {
+    let store = match Store::open(kv, Options::default()) {
+        Ok(store) => store,
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            return Answer::Fault;
+        }
+    };
+    if store.is_empty() {
+        return Answer::Fault;
+    }
+    match world.verify(&store) {
+        Ok(()) => Answer::Right,
+        Err(found) => {
+            let named = ["damaged", "the check found", "the store is at"].iter().any(|text| found.contains(text));
+            assert!(named, "{what}: a wrong answer: {found}");
+            Answer::Fault
+        }
+    }
+}
+
+#[derive(PartialEq, Eq, Debug)]
+enum Answer {
+    Right,
+    Fault,
+}
+
+#[test]
+fn every_flipped_bit_of_the_chain_is_noticed() {
+    let mut rng = common::rng(9);
+    let (sound, _) = grown();
+    // Certificates and receipts are bytes of others, who check them.
+    let opaque: BTreeSet<Space> = [Space("certificates"), Space("receipts")].into();
+    let (mut flips, mut index_flips) = (0, 0);
+    for space in SPACES.into_iter().filter(|space| !opaque.contains(space)) {
+        for key in sound.keys(space) {
+            let (kv, world) = grown();
+            let what = format!("{space} {key:?}");
+            assert!(kv.damage(space, &key, Damage::Silent { bit: rng.random_range(0..4096) }), "{what}");
+            if space.0.starts_with("index") {
+                // The index is no part of the chain: a wrong place is found where it is looked up, or not at all.
+                let store = Store::open(kv, Options::default()).expect("the chain is sound");
+                drop(world.verify(&store));
+                index_flips += 1;
+            } else {
+                let answer = demand_no_wrong_answer(kv, &world, &what);
+                assert_eq!(answer, Answer::Fault, "{what} was changed and nothing noticed");
+                flips += 1;
+            }
+        }
+    }
+    assert!(flips > 60 && index_flips > 10, "{flips} {index_flips}");
+}
+
+#[test]
+fn a_read_that_fails_is_a_fault_with_its_remedy() {
+    let (sound, _) = grown();
+    for space in [Space("meta"), Space("headers"), Space("blocks"), Space("pages"), Space("roots")] {
+        for key in sound.keys(space) {
+            let (kv, world) = grown();
+            kv.damage(space, &key, Damage::Noticed);
+            let what = format!("{space} {key:?}");
+            assert_eq!(demand_no_wrong_answer(kv, &world, &what), Answer::Fault, "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_stops_the_block_and_loses_nothing() {
+    let (kv, mut world) = grown();
+    let mut store = world.begin(Arc::<MemKv>::clone(&kv), Options::default()).expect("it opens");
+    for room in [0, 1, 100, 1000] {
+        kv.leave_room(room);
+        let error = world.commit_next(&store).expect_err("there is no room");
+        assert!(matches!(error, StoreError::Fault(Fault::DiskFull { .. })), "{error}");
+        assert!(error.to_string().contains("free space under the data directory, then start again"), "{error}");
+        world.verify_state(&store).expect("the last block is still the last one");
+        store = Store::open(Arc::<MemKv>::clone(&kv), Options::default()).expect("it opens");
+        world.verify(&store).expect("reading needs no room");
+    }
+    kv.leave_room(u64::MAX);
+    world.commit_next(&store).expect("with room the same block goes through");
+    world.verify(&store).expect("nothing was lost");
+}
+
+#[test]
+fn another_format_is_refused_by_name() {
+    let (kv, _) = grown();
+    let mut batch = Batch::default();
+    batch.put(Space("meta"), *b"format", 2u32.to_le_bytes());
+    kv.write(batch, Durability::Synced).expect("there is room");
+    let error = Store::open(kv, Options::default()).expect_err("another format").to_string();
+    assert!(error.contains("of another format (expected 1, found 2)"), "{error}");
+}
+
+/// A database on a disk with everything in table files or everything in the log, closed again.
+fn on_disk(dir: &Path, flush: bool) -> World {
+    let kv = Arc::new(RocksKv::open(dir, &[], RocksOptions::default()).expect("it opens"));
+    let mut world = World::new(1);
+    let store = world.begin(Arc::<RocksKv>::clone(&kv), Options::default()).expect("it begins");
+    for _ in 0..BLOCKS {
+        world.commit_next(&store).expect("it is the next block");
+    }
+    if flush {
+        kv.flush().expect("there is room");
+    }
+    world
+}
+
+fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
+    let paths = fs::read_dir(dir).expect("it is there").map(|entry| entry.expect("readable").path());
+    let mut files: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|e| e == extension)).collect();
+    files.sort();
+    files
+}
+
+fn copy(from: &Path) -> tempfile::TempDir {
+    let to = tempfile::tempdir().expect("a directory");
+    for entry in fs::read_dir(from).expect("it is there") {
+        let path = entry.expect("readable").path();
+        fs::copy(&path, to.path().join(path.file_name().expect("a name"))).expect("there is room");
+    }
+    to
+}
+
+/// Opens a damaged copy: a fault, or the right answers.
+fn demand_fault_or_right(dir: &Path, world: &World, what: &str) -> Answer {
+    match RocksKv::open(dir, &[], RocksOptions::default()) {
+        Ok(kv) => demand_no_wrong_answer(Arc::new(kv), world, what),
+        Err(Fault::Damaged { .. } | Fault::Io { .. }) => Answer::Fault,
+        Err(fault) => panic!("{what}: {fault}"),
+    }
+}
+
+#[test]
+fn a_table_file_with_a_flipped_byte_or_a_missing_end_gives_a_fault() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let world = on_disk(dir.path(), true);
+    let tables = files(dir.path(), "sst");
+    assert!(tables.len() >= 8, "every space has a file");
+    let mut rng = common::rng(5);
+    let mut faults = 0;
+    for table in &tables {
+        for truncate in [false, true] {
+            let copy = copy(dir.path());
+            let path = copy.path().join(table.file_name().expect("a name"));
+            let mut bytes = fs::read(&path).expect("readable");
+            let at = rng.random_range(0..bytes.len());
+            if truncate {
+                bytes.truncate(at)
+            } else {
+                bytes[at] ^= 0x10
+            }
+            fs::write(&path, bytes).expect("there is room");
+            let answer = demand_fault_or_right(copy.path(), &world, &format!("{} at {at}", path.display()));
+            faults += usize::from(answer == Answer::Fault);
+        }
+    }
+    assert!(faults > tables.len(), "most of the damage is noticed: {faults}");
+}
+
+#[test]
+fn a_log_with_a_flipped_byte_or_a_missing_end_gives_a_fault_or_an_earlier_block() {
+    let dir = tempfile::tempdir().expect("a directory");
+    on_disk(dir.path(), false);
+    let log = files(dir.path(), "log").pop().expect("there is a log");
+    let length = fs::metadata(&log).expect("readable").len();
+    let mut rng = common::rng(6);
+    let mut heights = BTreeSet::new();
+    for case in 0..16 {
+        let copy = copy(dir.path());
+        let path = copy.path().join(log.file_name().expect("a name"));
+        let mut bytes = fs::read(&path).expect("readable");
+        let at = usize::try_from(rng.random_range(0..length)).expect("small");
+        if case % 2 == 0 {
+            bytes.truncate(at)
+        } else {
+            bytes[at] ^= 0x10
+        }
+        fs::write(&path, bytes).expect("there is room");
+        let Ok(kv) = RocksKv::open(copy.path(), &[], RocksOptions::default()) else { continue };
+        let store = Store::open(Arc::new(kv), Options::default()).expect("a beginning of the log is a whole state");
+        let height = store.tip().map(|tip| tip.height());
+        heights.insert(height);
+        if let Some(height) = height {
+            let mut earlier = World::new(1);
+            earlier.advance(height);
+            earlier.verify(&store).expect("an earlier block with its state");
+        }
+    }
+    assert!(heights.len() > 2 && heights.iter().all(|height| *height <= Some(Height(BLOCKS))), "{heights:?}");
+}
+
+#[test]
+fn a_database_that_lost_a_file_gives_a_fault() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let world = on_disk(dir.path(), true);
+    let mut names: Vec<PathBuf> = files(dir.path(), "sst");
+    names.push(dir.path().join("CURRENT"));
+    for file in names {
+        let copy = copy(dir.path());
+        fs::remove_file(copy.path().join(file.file_name().expect("a name"))).expect("it is there");
+        let answer = demand_fault_or_right(copy.path(), &world, &file.display().to_string());
+        assert_eq!(answer, Answer::Fault, "{}", file.display());
+    }
+}
