@@ -273,13 +273,14 @@ fn end_epoch<S: StateRead>(
         return Err(broken(format!("EPO-2: no epoch follows {epoch}")));
     };
     // EPO-2: as long as no transaction moves stake, a set follows itself.
-    let seats = seats_there(session.state, next)?;
+    let (seats, set) = seats_there(session.state, next)?;
     records.push((StateKey::seats(after), Some(encode(&seats))));
     // EPO-4: a wrong done in an older epoch can no longer be proven.
     if let Some(old) = epoch.0.checked_sub(session.params.evidence_epochs.into()) {
         records.push((StateKey::seats(Epoch(old)), None));
     }
-    Ok(seats.hash())
+    // EPO-3: the header names the set as whoever checks its certificates does.
+    Ok(set.hash())
 }
 
 /// Demands that two headers are equal in every field, and names the first that is not (BLK-9).

@@ -42,8 +42,6 @@ pub enum Reject {
     NonceExhausted,
     #[error("the sender has {balance} CPC, too little for {gas_limit} gas at {gas_price} CPC")]
     CannotPay { balance: Amount, gas_limit: Gas, gas_price: Amount },
-    #[error("the block holds {limit} transactions and is full")]
-    BlockTxs { limit: usize },
     #[error("{found} bytes do not fit the block: {used} of {limit} are used")]
     BlockBytes { limit: usize, used: usize, found: usize },
     #[error("a gas limit of {found} does not fit the block: {used} of {limit} are used")]
@@ -53,7 +51,7 @@ pub enum Reject {
 impl Reject {
     /// Whether only this block is too full: the transaction may fit the next one.
     pub const fn is_block_full(&self) -> bool {
-        matches!(self, Self::BlockTxs { .. } | Self::BlockBytes { .. } | Self::BlockGas { .. })
+        matches!(self, Self::BlockBytes { .. } | Self::BlockGas { .. })
     }
 }
 

@@ -1,6 +1,7 @@
 //! What each action costs before anything is known of the state.
 
 use cpc_primitives::Gas;
+use cpc_primitives::limits::{BLOCK_GAS_MAX, TXS_PER_BLOCK_MAX};
 use cpc_primitives::tx::Action;
 
 /// What a TRANSFER to an account that exists costs (GAS-2).
@@ -14,6 +15,15 @@ pub const WRITE_GAS: Gas = Gas(5_000);
 
 /// What a SUBMIT_RESULT with one entry costs (GAS-2).
 const FIRST_RESULT_GAS: Gas = Gas(80_000);
+
+/// No action costs less than one signature and one write, so that a block's gas also bounds how many it carries (BLK-8).
+const CHEAPEST_GAS: u64 = BASE_GAS.0.saturating_add(SIGNATURE_GAS.0).saturating_add(WRITE_GAS.0);
+#[allow(clippy::as_conversions, reason = "a constant cannot ask whether a number fits; this one is 65,536")]
+const _: () = assert!(
+    BLOCK_GAS_MAX < CHEAPEST_GAS.saturating_mul(TXS_PER_BLOCK_MAX as u64),
+    "a block runs out of gas before it has too many transactions"
+);
+const _: () = assert!(CHEAPEST_GAS < TRANSFER_GAS.0, "a transfer is not the cheapest action");
 
 /// The least gas limit with which a block may carry this action (GAS-1).
 pub fn intrinsic(action: &Action) -> Gas {
@@ -48,4 +58,37 @@ fn parts(signatures: usize, writes: usize) -> u64 {
     // Lists of an action are bounded by their types, far below where these products would saturate.
     let cost = |count: usize, each: Gas| u64::try_from(count).unwrap_or(u64::MAX).saturating_mul(each.0);
     cost(signatures, SIGNATURE_GAS).saturating_add(cost(writes, WRITE_GAS))
+}
+
+#[cfg(test)]
+mod tests {
+    use cpc_primitives::tx::{CancelTask, Delegate, Stake, SubmitResult, Transfer, Unjail, Unstake};
+    use cpc_primitives::{Address, Amount, Digest, TaskId};
+
+    use super::*;
+
+    #[track_caller]
+    fn costs(action: Action, gas: u64) {
+        assert_eq!(intrinsic(&action), Gas(gas), "{action}");
+    }
+
+    #[test]
+    fn the_fixed_prices_stand() {
+        let (address, amount) = (Address([1; 20]), Amount::new(1));
+        costs(Action::Transfer(Transfer { to: address, amount }), 21_000);
+        costs(Action::Stake(Stake { amount, registration: None }), 40_000);
+        costs(Action::Unstake(Unstake { amount }), 40_000);
+        costs(Action::Delegate(Delegate { validator: address, amount }), 35_000);
+        costs(Action::Undelegate(Delegate { validator: address, amount }), 35_000);
+        costs(Action::Unjail(Unjail {}), 50_000);
+        let empty = SubmitResult { roots: Default::default(), entries: Default::default() };
+        costs(Action::SubmitResult(empty), 80_000);
+    }
+
+    #[test]
+    fn other_prices_add_up_from_their_parts() {
+        costs(Action::CancelTask(CancelTask { task: TaskId(Digest::ZERO) }), 10_000 + 3_000 + 2 * 5_000);
+        assert_eq!(priced(0, 0), BASE_GAS);
+        assert_eq!(priced(usize::MAX, usize::MAX), Gas(u64::MAX));
+    }
 }

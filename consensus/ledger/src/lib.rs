@@ -17,9 +17,6 @@ mod supply;
 mod verify;
 mod working;
 
-#[cfg(test)]
-mod fixture;
-
 pub use block::{Applied, Executed, apply};
 pub use error::{BlockError, BlockReject, Failure, GenesisReject, Reject, TxError};
 pub use gas::{BASE_GAS, SIGNATURE_GAS, TRANSFER_GAS, WRITE_GAS, intrinsic};

@@ -1,10 +1,11 @@
 //! The records of the state that only the ledger writes, and how anybody reads them.
 
+use cpc_light::{SetError, ValidatorSet};
 use cpc_primitives::codec::{Decode, decode};
 use cpc_primitives::limits::{SEATS_MAX, STATE_VALUE_BYTES_MAX};
 use cpc_primitives::state::{Account, StateKey};
 use cpc_primitives::tx::Registration;
-use cpc_primitives::{Address, Amount, Bounded, Digest, Domain, Epoch, Fault, PublicKey};
+use cpc_primitives::{Address, Amount, Bounded, Epoch, Fault, PublicKey};
 use wincode::{SchemaRead, SchemaWrite};
 
 use crate::port::StateRead;
@@ -42,11 +43,12 @@ pub struct Rewards {
 }
 
 impl Seats {
-    /// The seats in their order; `None` where there are more than an epoch can have, or two of one key.
-    pub fn new(mut seats: Vec<Seat>) -> Option<Self> {
+    /// Brings seats into their order; there is at least one, and no two share a key.
+    pub fn new(mut seats: Vec<Seat>) -> Result<Self, SetError> {
         seats.sort_by_key(|seat| seat.key);
-        let unique = seats.windows(2).all(|pair| pair[0].key != pair[1].key);
-        Bounded::new(seats).ok().filter(|_| unique).map(Self)
+        let seats = Self(Bounded::new(seats)?);
+        seats.validators()?;
+        Ok(seats)
     }
 
     /// The seats in their order.
@@ -59,15 +61,9 @@ impl Seats {
         self.0.binary_search_by_key(key, |seat| seat.key).ok().and_then(|place| self.0.get(place))
     }
 
-    /// The keys in their order.
-    pub fn keys(&self) -> Vec<PublicKey> {
-        self.0.iter().map(|seat| seat.key).collect()
-    }
-
-    /// The hash by which a header names this set (EPO-3).
-    pub fn hash(&self) -> Digest {
-        let keys: Bounded<PublicKey, SEATS_MAX> = Bounded::new(self.keys()).expect("as many as there are seats");
-        Domain::ValidatorSet.hash(&keys)
+    /// The set that decides the epoch; its hash is how a header names it (EPO-3).
+    pub fn validators(&self) -> Result<ValidatorSet, SetError> {
+        ValidatorSet::ordered(self.0.iter().map(|seat| seat.key).collect())
     }
 }
 
@@ -97,8 +93,11 @@ pub fn rewards<S: StateRead>(state: &S) -> Result<Rewards, Fault> {
 }
 
 /// The seats of an epoch that the rules know to be there.
-pub(crate) fn seats_there<S: StateRead>(state: &S, epoch: Epoch) -> Result<Seats, Fault> {
-    demanded(state, &StateKey::seats(epoch), "the seats of an epoch")
+pub(crate) fn seats_there<S: StateRead>(state: &S, epoch: Epoch) -> Result<(Seats, ValidatorSet), Fault> {
+    let seats: Seats = demanded(state, &StateKey::seats(epoch), "the seats of an epoch")?;
+    let damaged = |error| Fault::Damaged { detail: format!("the seats of epoch {epoch}: {error}") };
+    let set = seats.validators().map_err(damaged)?;
+    Ok((seats, set))
 }
 
 /// Reads a record's canonical bytes.

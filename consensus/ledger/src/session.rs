@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cpc_primitives::limits::{SUPPLY_MAX, TX_BYTES_MAX, TXS_PER_BLOCK_MAX};
+use cpc_primitives::limits::{SUPPLY_MAX, TX_BYTES_MAX};
 use cpc_primitives::state::{Account, StateKey};
 use cpc_primitives::tx::{Action, Transfer, TxBody};
 use cpc_primitives::{
@@ -107,7 +107,7 @@ impl<'a, S: StateRead> Session<'a, S> {
     /// Begins the block after `parent`, whose state is `state`, once the context follows from both.
     pub fn begin(params: &'a Params, state: &'a S, parent: &Header, context: Context) -> Result<Self, BlockError> {
         let height = block::follows(params, parent, &context)?;
-        let seats = seats_there(state, context.epoch)?;
+        let (seats, _) = seats_there(state, context.epoch)?;
         // BLK-5: only a seat of the epoch proposes.
         let seat = seats.seat_of(&context.proposer);
         let seat = seat.ok_or(BlockReject::NoSeat { proposer: context.proposer, epoch: context.epoch })?;
@@ -181,9 +181,6 @@ impl<'a, S: StateRead> Session<'a, S> {
 
     /// The bytes of the block with this transaction, if it fits (BLK-8).
     fn room_for(&self, tx: &VerifiedTx) -> Result<usize, Reject> {
-        if self.receipts.len() >= TXS_PER_BLOCK_MAX {
-            return Err(Reject::BlockTxs { limit: TXS_PER_BLOCK_MAX });
-        }
         let limit = usize::try_from(self.params.block_bytes_max).unwrap_or(usize::MAX);
         let (used, found) = (self.bytes, tx.bytes());
         let bytes = used.checked_add(found).filter(|bytes| *bytes <= limit);
@@ -296,15 +293,16 @@ impl<'a, S: StateRead> Session<'a, S> {
 /// The checks of a transaction that need no state: what a node makes before it keeps one for a later block.
 pub fn admit(params: &Params, tx: &VerifiedTx) -> Result<(), Reject> {
     let body = &tx.tx().body;
+    // BLK-8: what came inside a block was read with the block's limit, not with its own.
+    if tx.bytes() > TX_BYTES_MAX {
+        return Err(Reject::TxBytes { limit: TX_BYTES_MAX, found: tx.bytes() });
+    }
     // ACC-7: what was signed for another chain means nothing here.
     same(params.chain, body.chain).map_err(Reject::Chain)?;
     // BLK-10: an action whose rules come later is not carried at all.
     let Action::Transfer(transfer) = &body.action else {
         return Err(Reject::NotActive { action: body.action.name() });
     };
-    if tx.bytes() > TX_BYTES_MAX {
-        return Err(Reject::TxBytes { limit: TX_BYTES_MAX, found: tx.bytes() });
-    }
     // GAS-1: the price has a floor, and the limit reaches at least for what every such action costs.
     if body.gas_price < params.gas_price_min {
         return Err(Reject::GasPrice { minimum: params.gas_price_min, found: body.gas_price });

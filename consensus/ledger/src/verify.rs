@@ -44,7 +44,7 @@ pub struct BadSignatures {
     pub total: usize,
 }
 
-/// Checks signatures, and remembers which were good.
+/// Checks signatures on all cores, and remembers which were good (SIG-3, SIG-4).
 pub struct Verifier {
     good: Mutex<Recent>,
 }
@@ -195,4 +195,33 @@ fn list(culprits: &[Culprit]) -> String {
         shown.push("...".to_owned());
     }
     shown.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(n: u8) -> TxHash {
+        TxHash(Domain::TxHash.hash_bytes(&[n]))
+    }
+
+    #[test]
+    fn the_memory_of_good_signatures_is_bounded_and_forgets_the_oldest() {
+        let mut recent = Recent::new(8);
+        for n in 0..100 {
+            recent.insert(hash(n));
+            assert!(recent.contains(&hash(n)));
+            assert!(recent.young.len() + recent.old.len() <= 8);
+        }
+        // The last half is always remembered.
+        assert!((96..100).all(|n| recent.contains(&hash(n))));
+        assert!(!recent.contains(&hash(0)));
+    }
+
+    #[test]
+    fn a_verifier_without_memory_remembers_nothing() {
+        let mut recent = Recent::new(0);
+        recent.insert(hash(1));
+        assert!(!recent.contains(&hash(1)));
+    }
 }

@@ -78,3 +78,73 @@ impl Working {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cpc_primitives::Nonce;
+
+    use super::*;
+
+    const ALICE: Address = Address([1; 20]);
+    const BOB: Address = Address([2; 20]);
+
+    fn money(units: u128) -> Account {
+        Account { balance: Amount::new(units), nonce: Nonce(0) }
+    }
+
+    /// A state in which Alice has 100 units, after which both accounts were set.
+    fn worked(alice: u128, bob: u128) -> Working {
+        let state = BTreeMap::from([(StateKey::account(&ALICE), encode(&money(100)))]);
+        let mut working = Working::default();
+        let place = working.place(&state, &ALICE).expect("readable");
+        working.set(place, money(alice));
+        let place = working.place(&state, &BOB).expect("readable");
+        working.set(place, money(bob));
+        working
+    }
+
+    #[track_caller]
+    fn check(working: &Working, before: u128, now: u128) -> Result<(), String> {
+        let supply = |units| Supply { balances: Amount::new(units), ..Supply::default() };
+        working.check(&supply(before), &supply(now)).map_err(|fault| fault.to_string())
+    }
+
+    #[test]
+    fn what_accounts_gain_is_what_the_totals_gain() {
+        assert_eq!(check(&worked(60, 40), 1_000, 1_000), Ok(()));
+        assert_eq!(check(&worked(60, 41), 1_000, 1_001), Ok(()));
+        assert_eq!(check(&worked(0, 0), 1_000, 900), Ok(()));
+    }
+
+    #[test]
+    fn a_unit_from_nowhere_stops_the_node_and_names_both_sides() {
+        for (alice, bob, now) in [(60, 41, 1_000), (60, 39, 1_000), (60, 40, 1_001), (60, 40, 999)] {
+            let message = check(&worked(alice, bob), 1_000, now).expect_err("a breach");
+            assert!(message.contains("SUP-3"), "{message}");
+            assert!(message.contains(&format!("{:?}", Amount::new(now))), "{message}");
+        }
+    }
+
+    #[test]
+    fn sums_that_no_supply_allows_are_a_breach_and_not_a_panic() {
+        let message = check(&worked(u128::MAX, 1), 0, 0).expect_err("a breach");
+        assert!(message.contains("None"), "{message}");
+    }
+
+    #[test]
+    fn an_account_is_read_once_and_written_only_where_it_changed() {
+        let state = BTreeMap::from([(StateKey::account(&ALICE), encode(&money(100)))]);
+        let mut working = Working::default();
+        let place = working.place(&state, &ALICE).expect("readable");
+        working.set(place, money(1));
+        // The state without the account: a second read would find nothing.
+        let again = working.place(&BTreeMap::new(), &ALICE).expect("known");
+        assert_eq!(working.get(again), Some(money(1)));
+        working.set(again, money(100));
+        working.place(&state, &BOB).expect("readable");
+        assert_eq!(working.into_changes().count(), 0);
+
+        let changes: Vec<_> = worked(100, 7).into_changes().collect();
+        assert_eq!(changes, [(StateKey::account(&BOB), Some(encode(&money(7))))]);
+    }
+}

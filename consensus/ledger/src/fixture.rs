@@ -1,1 +1,0 @@
-//! A small network for the tests of this crate.

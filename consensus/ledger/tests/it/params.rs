@@ -1,0 +1,189 @@
+//! Parameters: each bound with the last value that fits and the first that does not.
+
+use cpc_ledger::{Params, Settlement};
+use cpc_primitives::codec::{Bounded, decode, encode};
+use cpc_primitives::{Amount, ChainId, Gas};
+
+use crate::world::{key, params, share, units};
+
+#[track_caller]
+fn fits(bend: impl FnOnce(&mut Params)) {
+    let mut params = params();
+    bend(&mut params);
+    assert_eq!(params.check(), Ok(()));
+}
+
+#[track_caller]
+fn refused(bend: impl FnOnce(&mut Params), field: &str, message: &str) {
+    let mut params = params();
+    bend(&mut params);
+    let error = params.check().expect_err("refused");
+    assert_eq!(error.field(), field);
+    assert_eq!(error.to_string(), message);
+}
+
+#[test]
+fn the_bounds_of_blocks_hold() {
+    refused(|p| p.chain = ChainId(0), "chain", "chain is 0, it must be at least 1");
+    refused(|p| p.version = 0, "version", "version is 0, it must be at least 1");
+    refused(|p| p.epoch_blocks = 1, "epoch_blocks", "epoch_blocks is 1, it must be at least 2");
+    refused(|p| p.seats_max = 0, "seats_max", "seats_max is 0, it must be at least 1");
+    fits(|p| p.seats_max = 256);
+    refused(|p| p.seats_max = 257, "seats_max", "seats_max is 257, it must be at most 256");
+    refused(|p| p.interval_ms = 0, "interval_ms", "interval_ms is 0, it must be at least 1");
+    fits(|p| p.block_bytes_max = 66_048);
+    refused(|p| p.block_bytes_max = 66_047, "block_bytes_max", "block_bytes_max is 66047, it must be at least 66048");
+    fits(|p| p.block_bytes_max = 8 << 20);
+    refused(
+        |p| p.block_bytes_max = (8 << 20) + 1,
+        "block_bytes_max",
+        "block_bytes_max is 8388609, it must be at most 8388608",
+    );
+    fits(|p| p.block_gas_max = Gas(46_000));
+    refused(|p| p.block_gas_max = Gas(45_999), "block_gas_max", "block_gas_max is 45999, it must be at least 46000");
+    fits(|p| p.block_gas_max = Gas(1_000_000_000));
+    refused(
+        |p| p.block_gas_max = Gas(1_000_000_001),
+        "block_gas_max",
+        "block_gas_max is 1000000001, it must be at most 1000000000",
+    );
+    // The sum of both prices does not wrap.
+    refused(
+        |p| p.new_account_gas = Gas(u64::MAX),
+        "block_gas_max",
+        "block_gas_max is 1000000, it must be at least 18446744073709572615",
+    );
+}
+
+#[test]
+fn the_bounds_of_money_hold() {
+    let above = units((1 << 100) + 1);
+    refused(|p| p.gas_price_min = Amount::ZERO, "gas_price_min", "gas_price_min is 0, it must be at least 1");
+    refused(
+        |p| p.gas_price_min = above,
+        "gas_price_min",
+        "gas_price_min is 1267650600228229401496703205377, it must be at most 1267650600228229401496703205376",
+    );
+    refused(
+        |p| p.existential_minimum = Amount::ZERO,
+        "existential_minimum",
+        "existential_minimum is 0, it must be at least 1",
+    );
+    refused(
+        |p| p.reward_halving_blocks = 0,
+        "reward_halving_blocks",
+        "reward_halving_blocks is 0, it must be at least 1",
+    );
+    fits(|p| p.reward_initial = Amount::ZERO);
+    // The rewards of all halvings are just below twice those of the first.
+    fits(|p| (p.reward_initial, p.reward_halving_blocks) = (units(1 << 98), 2));
+    refused(
+        |p| (p.reward_initial, p.reward_halving_blocks) = (units(1 << 98), 3),
+        "reward_initial",
+        "rewards would mint more than 1267650600228229401496703205376 units in all",
+    );
+    refused(
+        |p| (p.reward_initial, p.reward_halving_blocks) = (units(1 << 40), u64::MAX),
+        "reward_initial",
+        "rewards would mint more than 1267650600228229401496703205376 units in all",
+    );
+}
+
+#[test]
+fn all_rewards_add_up_to_what_the_check_counts() {
+    let params = params();
+    let every = (0..200).map(|height| params.reward(cpc_primitives::Height(height)).units()).sum::<u128>();
+    assert_eq!(params.emission(), Some(units(every)));
+}
+
+#[test]
+fn a_settlement_is_one_whole_and_paying_oneself_loses() {
+    let split = |burn, worker, validators, treasury| Settlement {
+        burn: share(burn),
+        worker: share(worker),
+        validators: share(validators),
+        treasury: share(treasury),
+    };
+    fits(|p| p.settlement = split(10_000, 0, 0, 0));
+    refused(
+        |p| p.settlement = split(6_000, 2_500, 1_000, 499),
+        "settlement",
+        "the settlement's parts add up to 9999 basis points, one whole is 10000",
+    );
+    refused(
+        |p| p.settlement = split(10_000, 10_000, 10_000, 10_000),
+        "settlement",
+        "the settlement's parts add up to 40000 basis points, one whole is 10000",
+    );
+    // 25 % and 10 % leave 55 % for the miners' cap: 9,166 basis points of the 60 % that burn, not 9,167.
+    fits(|p| p.miners_cap = share(9_166));
+    refused(
+        |p| p.miners_cap = share(9_167),
+        "miners_cap",
+        "worker, validators and the miners' cap of the burn give back 90002000 of 90000000 hundred-millionths of a \
+         reward: paying oneself for fake tasks would not lose enough",
+    );
+}
+
+#[test]
+fn a_committee_decides_by_more_than_two_thirds() {
+    // Mainnet's committee, a devnet of four, a devnet of one.
+    for (seats, quorum) in [(13, 9), (4, 3), (1, 1), (64, 43), (64, 64)] {
+        fits(|p| (p.committee_seats, p.committee_quorum) = (seats, quorum));
+    }
+    refused(
+        |p| (p.committee_seats, p.committee_quorum) = (13, 8),
+        "committee_quorum",
+        "committee_quorum is 8, it must be at least 9",
+    );
+    refused(
+        |p| (p.committee_seats, p.committee_quorum) = (4, 5),
+        "committee_quorum",
+        "committee_quorum is 5, it must be at most 4",
+    );
+    refused(|p| p.committee_seats = 65, "committee_seats", "committee_seats is 65, it must be at most 64");
+    refused(|p| p.committee_seats = 0, "committee_seats", "committee_seats is 0, it must be at least 1");
+}
+
+#[test]
+fn the_bounds_of_the_market_and_of_staking_hold() {
+    refused(|p| p.reference_price = Amount::ZERO, "reference_price", "reference_price is 0, it must be at least 1");
+    refused(|p| p.rotation_blocks = 0, "rotation_blocks", "rotation_blocks is 0, it must be at least 1");
+    refused(|p| p.lease_blocks = 0, "lease_blocks", "lease_blocks is 0, it must be at least 1");
+    refused(
+        |p| p.challenge_window_blocks = 0,
+        "challenge_window_blocks",
+        "challenge_window_blocks is 0, it must be at least 1",
+    );
+    refused(|p| p.bond_factor_spot = 0, "bond_factor_spot", "bond_factor_spot is 0, it must be at least 1");
+    refused(|p| p.bond_factor = 0, "bond_factor", "bond_factor is 0, it must be at least 1");
+    refused(|p| p.evidence_epochs = 0, "evidence_epochs", "evidence_epochs is 0, it must be at least 1");
+    // Three epochs, two of evidence, one of the challenge window.
+    refused(|p| p.unbonding_epochs = 5, "unbonding_epochs", "unbonding_epochs is 5, it must be at least 6");
+    refused(|p| p.challenge_window_blocks = 5, "unbonding_epochs", "unbonding_epochs is 6, it must be at least 7");
+}
+
+#[test]
+fn the_treasury_is_spent_by_some_of_its_keys() {
+    let keys = |numbers: &[u8]| Bounded::new(numbers.iter().map(|n| key(*n).public()).collect()).expect("few");
+    fits(|p| (p.treasury_keys, p.treasury_threshold) = (keys(&[1, 2, 3]), 2));
+    refused(
+        |p| (p.treasury_keys, p.treasury_threshold) = (keys(&[1, 2, 3]), 0),
+        "treasury_threshold",
+        "treasury_threshold is 0, it must be at least 1",
+    );
+    refused(
+        |p| (p.treasury_keys, p.treasury_threshold) = (keys(&[1, 2, 3]), 4),
+        "treasury_threshold",
+        "treasury_threshold is 4, it must be at most 3",
+    );
+    refused(|p| p.treasury_threshold = 1, "treasury_threshold", "treasury_threshold is 1, it must be at most 0");
+    let twice = format!("treasury_keys names {} twice", key(1).public());
+    refused(|p| (p.treasury_keys, p.treasury_threshold) = (keys(&[1, 2, 1]), 2), "treasury_keys", &twice);
+}
+
+#[test]
+fn parameters_have_one_encoding() {
+    let params = params();
+    assert_eq!(decode::<Params>(&encode(&params), 4_096), Ok(params));
+}
