@@ -71,6 +71,7 @@ const _: () = assert!(EVIDENCE_BYTES_MAX < TX_BYTES_MAX, "evidence fits a transa
 const _: () = assert!(SEATS_MAX * (64 + 8) + 512 < EVIDENCE_BYTES_MAX, "a full certificate fits evidence");
 const _: () = assert!(COMMITTEE_MAX <= SEATS_MAX, "a committee is drawn from the seats");
 const _: () = assert!(1u64 << PATH_STEPS_MAX > MERKLE_LEAVES_MAX, "every leaf has a path");
-const _: () = assert!(TXS_PER_BLOCK_MAX < 1 << 31 && MERKLE_LEAVES_MAX == 1 << 31, "a block's transactions fit one tree");
+const _: () =
+    assert!(TXS_PER_BLOCK_MAX < 1 << 31 && MERKLE_LEAVES_MAX == 1 << 31, "a block's transactions fit one tree");
 const _: () = assert!(JOBS_MAX < 1 << 31, "a task's jobs fit one tree");
 const _: () = assert!(SUPPLY_MAX.checked_mul(2).is_some(), "two supplies add up without overflow");
