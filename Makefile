@@ -40,7 +40,7 @@ test: build ## runs every test
 
 .PHONY: canaries
 canaries: setup ## plants bugs, and demands that the tests find them
-	@$(CARGO) test $(PACKAGES) --locked --features $(CANARIES) --test canary
+	@$(CARGO) test $(PACKAGES) --locked --features $(CANARIES) --test canary --test it -- is_found
 
 .PHONY: test-long
 test-long: build ## runs every test with the counts that take too long for every change
