@@ -48,16 +48,15 @@ pub(crate) fn apply<P: Pages>(
     changes: &[Change<'_>],
     out: &mut Vec<ChangedPage>,
 ) -> Result<Option<Arc<Page>>, P::Error> {
-    match old.map(|page| page.body()) {
-        None => Ok(grow(id, merge(&[], changes).unwrap_or_default(), out)?),
-        Some(Body::Leaf(entries)) => match merge(entries, changes) {
-            None => Ok(old.cloned()),
+    let Some(page) = old else {
+        return Ok(grow(id, merge(&[], changes).unwrap_or_default(), out)?);
+    };
+    match page.body() {
+        Body::Leaf(entries) => match merge(entries, changes) {
+            None => Ok(Some(Arc::clone(page))),
             Some(entries) => Ok(grow(id, entries, out)?),
         },
-        Some(Body::Inner(inner)) => match below(pages, id, inner, changes, out)? {
-            None => Ok(old.cloned()),
-            Some(page) => Ok(Some(page)),
-        },
+        Body::Inner(inner) => below(pages, id, (page, inner), changes, out),
     }
 }
 
@@ -117,11 +116,11 @@ pub(crate) fn grow(id: &PageId, entries: Vec<Entry>, out: &mut Vec<ChangedPage>)
     Ok(Some(Arc::new(Page::inner(Inner::new(count, &children)))))
 }
 
-/// Applies changes to the pages below an inner page; `None` where nothing came of them.
+/// Applies changes to the pages below an inner page, which comes with what is in it.
 fn below<P: Pages>(
     pages: &P,
     id: &PageId,
-    inner: &Inner,
+    (page, inner): (&Arc<Page>, &Inner),
     changes: &[Change<'_>],
     out: &mut Vec<ChangedPage>,
 ) -> Result<Option<Arc<Page>>, P::Error> {
@@ -142,11 +141,11 @@ fn below<P: Pages>(
         }
     }
     if touched.is_empty() {
-        return Ok(None);
+        return Ok(Some(Arc::clone(page)));
     }
     let few = u64::try_from(LEAF_ENTRIES_MAX).expect("a small number");
     if count <= few {
-        return Ok(Some(shrink(pages, id, inner, touched, out)?));
+        return shrink(pages, id, inner, touched, out);
     }
     let mut inner = inner.clone();
     inner.set_count(count);
@@ -167,7 +166,7 @@ fn shrink<P: Pages>(
     inner: &Inner,
     touched: Vec<(u8, ChangedPage)>,
     out: &mut Vec<ChangedPage>,
-) -> Result<Arc<Page>, P::Error> {
+) -> Result<Option<Arc<Page>>, P::Error> {
     let mut entries = Vec::with_capacity(LEAF_ENTRIES_MAX);
     let mut touched = touched.into_iter().peekable();
     for nibble in 0..16 {
@@ -187,10 +186,10 @@ fn shrink<P: Pages>(
             out.push(ChangedPage { id: child, old, new: None });
         }
     }
-    if entries.is_empty() || entries.len() > LEAF_ENTRIES_MAX {
+    if entries.len() > LEAF_ENTRIES_MAX {
         return Err(miscounted(id).into());
     }
-    Ok(Arc::new(Page::leaf(id, entries)))
+    Ok(grow(id, entries, out)?)
 }
 
 fn part_of(page: Option<&Arc<Page>>) -> Part {
@@ -263,6 +262,7 @@ mod tests {
         fn pages_depend_on_the_entries_alone(
             rounds in prop::collection::vec(
                 prop::collection::btree_map(crowded(), prop::option::weighted(0.6, 0u8..3), 1..60), 1..12),
+            at_once in any::<bool>(),
         ) {
             let key = StateKey::raw(b"any").expect("short");
             let id = PageId::root(0);
@@ -297,6 +297,15 @@ mod tests {
                 let bytes = |map: &Map| map.0.iter().map(|(id, page)| (*id, page.encode())).collect::<Vec<_>>();
                 prop_assert_eq!(bytes(&map), bytes(&fresh));
             }
+
+            // Without its entries the bucket is empty, at once or one by one.
+            let hashes: Vec<KeyHash> = sum.into_keys().collect();
+            for some in hashes.chunks(if at_once { hashes.len().max(1) } else { 1 }) {
+                let gone: Vec<Change<'_>> =
+                    some.iter().map(|hash| Change { hash: *hash, key: &key, value: None }).collect();
+                map.apply(&id, &gone);
+            }
+            prop_assert!(map.0.is_empty());
         }
     }
 

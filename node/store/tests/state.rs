@@ -27,7 +27,7 @@ fn memory(options: Options) -> (Arc<MemKv>, Chain) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_root_depends_on_the_entries_alone(seed in any::<u64>(), blocks in 1usize..12, cache in 0u64..30_000) {
@@ -246,7 +246,9 @@ fn a_state_that_lost_says_so_and_a_long_chain_of_states_is_let_go() {
         }
     }
     assert!(base.is_stale() && loser.is_stale());
-    assert!(base.read(&KEYS[0]).is_err() && loser.read(&KEYS[0]).is_err());
+    let silent = |state: &dyn StateRead| KEYS.iter().filter(|key| state.read(key).is_err()).count();
+    assert_eq!(silent(&base), KEYS.len());
+    assert!(silent(&*loser) > KEYS.len() / 4, "it answers only what it holds itself");
     let refused = chain.store.overlay(Some(&loser), &random_delta(&KEYS, &mut rng(51)));
     assert_eq!(refused.expect_err("it lost"), StoreError::Stale);
 }
