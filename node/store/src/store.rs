@@ -173,7 +173,7 @@ impl Store {
         }
     }
 
-    /// Computes the state after a block: over that of a block that is not final, or over the last final one.
+    /// Computes the state after a block: over that of a block that is not final, or over the last final one (STO-4).
     pub fn overlay(&self, parent: Option<&Arc<Overlay>>, delta: &Delta) -> Result<Arc<Overlay>, StoreError> {
         let base;
         let parent = match parent {
