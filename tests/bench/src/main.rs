@@ -1,0 +1,99 @@
+//! Measures the ledger and the store beside their rivals, in one interleaved run.
+//!
+//! Every part states its question, asserts that the results are right before it times them, and lets both sides take
+//! turns in every round, so that what else the machine does hits both. `--markdown FILE` writes the same report that is
+//! printed. `--quick` runs every part with small numbers: those say nothing, they keep the benches from rotting.
+
+mod ground;
+mod growth;
+mod machine;
+mod memory;
+mod node;
+mod plan;
+mod proofs;
+mod report;
+mod rivals;
+mod samples;
+mod transfers;
+mod updates;
+mod world;
+
+use std::path::PathBuf;
+use std::{env, fs};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::machine::Machine;
+use crate::plan::Plan;
+use crate::report::Report;
+
+const USAGE: &str = "cpc-bench [--quick] [--only PART] [--markdown FILE]
+  --quick          small numbers that say nothing: whether the benches still work
+  --only PART      transfers, updates, growth or ground; may be given more than once
+  --markdown FILE  writes the report there, too";
+
+/// The parts, in the order in which they are run.
+const PARTS: [&str; 4] = ["transfers", "updates", "growth", "ground"];
+
+/// What was asked for.
+struct Asked {
+    plan: Plan,
+    parts: Vec<String>,
+    markdown: Option<PathBuf>,
+}
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
+        Some("--help") => println!("{USAGE}"),
+        // Memory is measured in a process that has done nothing else.
+        Some("memory") => return memory::child(&arguments[1..]),
+        _ => run(&asked(&arguments)?)?,
+    }
+    Ok(())
+}
+
+fn asked(arguments: &[String]) -> Result<Asked> {
+    let mut asked = Asked { plan: Plan::full(), parts: Vec::new(), markdown: None };
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--quick" => asked.plan = Plan::quick(),
+            "--only" => {
+                let part = arguments.next().context(USAGE)?;
+                if !PARTS.contains(&part.as_str()) {
+                    bail!("{part:?} is no part\n{USAGE}");
+                }
+                asked.parts.push(part.clone());
+            }
+            "--markdown" => asked.markdown = Some(arguments.next().context(USAGE)?.into()),
+            other => bail!("{other:?} is unknown\n{USAGE}"),
+        }
+    }
+    Ok(asked)
+}
+
+fn run(asked: &Asked) -> Result<()> {
+    let Asked { plan, parts, markdown } = asked;
+    let machine = Machine::look()?;
+    let mut report = Report::new(&machine, plan);
+    for part in PARTS.iter().filter(|part| parts.is_empty() || parts.iter().any(|asked| asked == *part)) {
+        eprintln!("{part}: {} rounds", plan.rounds);
+        let found = match *part {
+            "transfers" => transfers::measure(plan, &machine)?,
+            "updates" => vec![updates::measure(plan, &machine)?],
+            "growth" => vec![growth::measure(plan, &machine)?],
+            _ => vec![ground::measure(plan, &machine)?],
+        };
+        for part in &found {
+            println!("{part}");
+        }
+        report.add(found);
+    }
+    report.finish(&machine)?;
+    print!("{}", report.summary());
+    if let Some(path) = markdown {
+        fs::write(path, report.to_string()).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
