@@ -70,10 +70,7 @@ impl Client {
         })
     }
 
-    fn body(
-        &self,
-        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
-    ) -> Result<(u16, Vec<u8>), Failure> {
+    fn body(&self, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<(u16, Vec<u8>), Failure> {
         let mut answer = answer.map_err(|error| self.unreachable(&error))?;
         let status = answer.status().as_u16();
         let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
@@ -84,8 +81,10 @@ impl Client {
         match error {
             ureq::Error::Timeout(_) => Failure::new(Exit::TimedOut, format!("{} did not answer in time", self.base))
                 .hint("wait longer with --timeout 60s"),
-            ureq::Error::BadUri(_) => Failure::new(Exit::Usage, format!("{:?} is not a URL: {error}", self.base))
-                .hint("write for example --node http://127.0.0.1:8000"),
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
+                Failure::new(Exit::Usage, format!("{:?} is not a URL: {error}", self.base))
+                    .hint("write for example --node http://127.0.0.1:8000")
+            }
             _ => Failure::new(Exit::Unreachable, format!("no node answers at {}: {error}", self.base))
                 .hint("start one with `cpc devnet`, or name another with --node URL"),
         }

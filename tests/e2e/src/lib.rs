@@ -1,6 +1,7 @@
 //! Starts and stops real `cpc` processes for the tests that use them as a person would.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -77,6 +78,19 @@ impl Devnet {
     pub fn post(&self, path: &str, body: &str) -> (u16, Value) {
         let request_to = ureq::post(format!("{}{path}", self.url)).header("content-type", "application/json");
         request(request_to.config().http_status_as_error(false).build().send(body))
+    }
+
+    /// Announces a body of so many bytes to its API, sends none of it, and reads the whole answer.
+    pub fn announce(&self, path: &str, bytes: usize) -> String {
+        let address = self.url.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).expect("the devnet listens");
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {bytes}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).expect("the devnet reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("the devnet answers and closes");
+        answer
     }
 
     /// The height of its last final block.

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query, Request, State};
 use axum::http::{HeaderName, StatusCode, header, request::Parts};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use cpc_primitives::limits::TX_BYTES_MAX;
@@ -63,10 +64,26 @@ pub fn router(chain: Arc<Chain>) -> Router {
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIME_MAX))
+        .layer(middleware::from_fn(explain))
         .layer(TraceLayer::new_for_http())
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
         .with_state(chain)
+}
+
+/// Refuses a body that announces itself as too long before it is sent, and says why a request took too long.
+async fn explain(request: Request, next: Next) -> Response {
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if let Some(found) = announced.filter(|found: &u64| *found > BODY_BYTES_MAX as u64) {
+        let detail = format!("a body of {found} bytes, at most {BODY_BYTES_MAX} are read");
+        return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail, "").into_response();
+    }
+    let response = next.run(request).await;
+    if response.status() == StatusCode::REQUEST_TIMEOUT {
+        let detail = format!("the request took longer than {} s", REQUEST_TIME_MAX.as_secs());
+        return Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail, "send it again").into_response();
+    }
+    response
 }
 
 /// Serves until `stop` resolves; requests under way are answered first.
@@ -290,9 +307,7 @@ async fn faucet(
     let Json(ask) = body.map_err(bad_body)?;
     let to = dto::address(&ask.address).map_err(|error| invalid("invalid_address", error))?;
     let amount = match ask.amount.as_deref() {
-        Some(text) => {
-            text.parse::<Amount>().map_err(|error| invalid("invalid_amount", error.to_string())).map(Some)?
-        }
+        Some(text) => text.parse::<Amount>().map_err(|error| invalid("invalid_amount", error.to_string())).map(Some)?,
         None => None,
     };
     let (tx, amount) = chain.faucet(to, amount).map_err(|error| match error {

@@ -16,7 +16,9 @@ use cpc_primitives::limits::BLOCK_BYTES_MAX;
 use cpc_primitives::state::{Account, StateKey};
 use cpc_primitives::tx::{Action, SignedTx, Transfer, TxBody};
 use cpc_primitives::{Address, Amount, Block, BlockId, Bounded, Fault, Gas, Height, Nonce, TxHash};
-use cpc_store::{Index, Options, Place, RocksKv, RocksOptions, Store, StoreError, Tip, tx_events};
+use cpc_store::{
+    Index, Options, Place, RocksKv, RocksOptions, Snapshot, SnapshotError, Store, StoreError, Tip, tx_events,
+};
 use serde::Serialize;
 
 use crate::api::dto::TxView;
@@ -247,7 +249,8 @@ impl Chain {
 
     fn included(&self, place: Place) -> Result<TxView, Fault> {
         let Place { height, index } = place;
-        let absent = || Fault::Damaged { detail: format!("transaction {index} of block {height} is indexed and absent") };
+        let absent =
+            || Fault::Damaged { detail: format!("transaction {index} of block {height} is indexed and absent") };
         let block = self.store.block(height)?.ok_or_else(absent)?;
         let receipts = self.receipts(height)?;
         let at = usize::try_from(index).map_err(|_| absent())?;
@@ -318,6 +321,11 @@ impl Chain {
             action: Action::Transfer(Transfer { to, amount: gift }),
         };
         Ok((body.sign(&key), gift))
+    }
+
+    /// Writes the state after the last final block into a folder of its own.
+    pub fn create_snapshot(&self, parent: &Path) -> Result<Snapshot, SnapshotError> {
+        self.store.create_snapshot(parent)
     }
 
     /// Transactions that wait for a block.

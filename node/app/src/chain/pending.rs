@@ -157,3 +157,83 @@ impl Pending {
         self.hashes.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cpc_ledger::Verifier;
+    use cpc_primitives::tx::{Action, Transfer, TxBody};
+    use cpc_primitives::{ChainId, Gas, SecretKey};
+
+    use super::*;
+
+    fn tx(sender: u8, nonce: u64, price: u128) -> VerifiedTx {
+        let body = TxBody {
+            chain: ChainId(1),
+            nonce: Nonce(nonce),
+            gas_price: Amount::new(price),
+            gas_limit: Gas(21_000),
+            action: Action::Transfer(Transfer { to: Address([9; 20]), amount: Amount::ONE }),
+        };
+        let signed = body.sign(&SecretKey::from_seed(&[sender; 32]));
+        Verifier::new(1).verify(vec![signed]).expect("just signed").remove(0)
+    }
+
+    /// The nonces and prices of the next block, sender by sender.
+    fn next(pending: &Pending, bytes: usize) -> Vec<(u64, u128)> {
+        let body = |tx: VerifiedTx| (tx.tx().body.nonce.0, tx.tx().body.gas_price.units());
+        pending.candidates(bytes).into_iter().map(body).collect()
+    }
+
+    #[test]
+    fn the_best_payer_comes_first_and_each_senders_nonces_stay_in_order() {
+        let mut pending = Pending::default();
+        for (sender, nonce, price) in [(1, 1, 90), (1, 0, 10), (2, 0, 50), (2, 1, 5)] {
+            assert_eq!(pending.insert(tx(sender, nonce, price), Nonce(0)), Ok(()));
+        }
+        assert_eq!(next(&pending, usize::MAX), [(0, 50), (0, 10), (1, 90), (1, 5)]);
+        let one = tx(1, 0, 10).bytes();
+        assert_eq!(next(&pending, 2 * one), [(0, 50), (0, 10)]);
+        assert_eq!(next(&pending, one - 1), []);
+        assert_eq!(pending.len(), 4);
+    }
+
+    #[test]
+    fn a_transaction_is_replaced_only_by_one_that_pays_more() {
+        let mut pending = Pending::default();
+        assert_eq!(pending.insert(tx(1, 0, 10), Nonce(0)), Ok(()));
+        assert_eq!(pending.insert(tx(1, 0, 10), Nonce(0)), Ok(()), "the same one again");
+        assert_eq!(pending.insert(tx(1, 0, 9), Nonce(0)), Err(Refused::Underpriced { price: Amount::new(10) }));
+        assert_eq!(pending.insert(tx(1, 0, 11), Nonce(0)), Ok(()));
+        assert_eq!(next(&pending, usize::MAX), [(0, 11)]);
+        assert!(pending.get(&tx(1, 0, 10).hash()).is_none());
+        assert!(pending.get(&tx(1, 0, 11).hash()).is_some());
+    }
+
+    #[test]
+    fn used_and_far_nonces_are_refused() {
+        let mut pending = Pending::default();
+        let used = Refused::NonceUsed(Mismatch { expected: 5, found: 4 });
+        assert_eq!(pending.insert(tx(1, 4, 10), Nonce(5)), Err(used));
+        assert_eq!(pending.insert(tx(1, 5 + AHEAD_MAX, 10), Nonce(5)), Ok(()));
+        let far = Refused::NonceFarAhead { expected: 5, found: 6 + AHEAD_MAX };
+        assert_eq!(pending.insert(tx(1, 6 + AHEAD_MAX, 10), Nonce(5)), Err(far));
+    }
+
+    #[test]
+    fn what_is_settled_or_dropped_is_forgotten_with_its_bytes() {
+        let mut pending = Pending::default();
+        for nonce in 0..4 {
+            pending.insert(tx(1, nonce, 10), Nonce(0)).expect("room");
+        }
+        let sender = tx(1, 0, 10).sender();
+        assert_eq!(pending.ready(&sender, Nonce(0)), 4);
+        pending.settle(&sender, Nonce(2));
+        assert_eq!((pending.len(), pending.ready(&sender, Nonce(2))), (2, 2));
+        assert_eq!(pending.ready(&sender, Nonce(1)), 0, "a gap holds the rest back");
+        pending.drop_from(&sender, Nonce(3));
+        assert_eq!(next(&pending, usize::MAX), [(2, 10)]);
+        pending.drop_from(&sender, Nonce(0));
+        assert!(pending.is_empty());
+        assert_eq!((pending.bytes, pending.senders.len(), pending.hashes.len()), (0, 0, 0));
+    }
+}

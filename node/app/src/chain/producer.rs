@@ -110,8 +110,8 @@ impl Chain {
         let proposal = Proposal { epoch, view: block.header.view, parent_view, payload: block.id() };
         let space = namespace(params.chain, &self.genesis.id());
         let signature = Vote::Finalize(proposal).sign(&space, key);
-        let certificate = Finalization::assemble(proposal, &[(0, signature)], &set)
-            .expect("the only seat of its set is a quorum");
+        let certificate =
+            Finalization::assemble(proposal, &[(0, signature)], &set).expect("the only seat of its set is a quorum");
         self.store.commit(&overlay, &block, &certificate.encode(), &encode(&receipts))?;
 
         let mut pending = self.pending();

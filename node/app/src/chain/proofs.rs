@@ -10,9 +10,13 @@ use super::Chain;
 impl Chain {
     /// The proof file of an account after the last final block; nothing while there is only block 0.
     pub fn account_proof(&self, address: &Address) -> Result<Option<Vec<u8>>, Fault> {
-        let key = StateKey::account(address);
+        self.state_proof(&StateKey::account(address))
+    }
+
+    /// The proof file of any record after the last final block; nothing while there is only block 0.
+    pub fn state_proof(&self, key: &StateKey) -> Result<Option<Vec<u8>>, Fault> {
         // The proof and its header are taken together, so that a block that comes in between does no harm.
-        let (tip, proof) = self.store.prove(&key).map_err(|error| match error {
+        let (tip, proof) = self.store.prove(key).map_err(|error| match error {
             StoreError::Fault(fault) => fault,
             other => Fault::Invariant { detail: other.to_string() },
         })?;
@@ -25,7 +29,11 @@ impl Chain {
         for epoch in 0u64..tip.header.epoch.0.saturating_sub(1) {
             let last = Height(self.params().epoch_blocks.saturating_mul(epoch.saturating_add(1)).saturating_sub(1));
             let (block, _) = self.block(last)?.ok_or_else(|| absent(last))?;
-            links.push(EpochLink { header: block.header, certificate: bounded(self.certificate_of(last)?)?, next: None });
+            links.push(EpochLink {
+                header: block.header,
+                certificate: bounded(self.certificate_of(last)?)?,
+                next: None,
+            });
         }
         let keys = |set: &ValidatorSet| bounded(set.keys().to_vec());
         let [first, second] = &self.genesis.sets;

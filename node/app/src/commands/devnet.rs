@@ -1,6 +1,5 @@
 //! `cpc devnet`: a network on this machine, with money to play with.
 
-use std::fs::{self, File};
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,12 +9,10 @@ use std::time::Duration;
 
 use clap::Args;
 use cpc_genesis::known_key;
-use cpc_primitives::Fault;
-use cpc_store::StoreError;
-use fs4::fs_std::FileExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use super::chain_dir::{ChainDir, fault_exit, store_failure};
 use super::{Context, Exit, Failure, Output};
 use crate::api;
 use crate::chain::Chain;
@@ -38,26 +35,19 @@ pub struct DevnetArgs {
     listen: SocketAddr,
 }
 
-/// The file that one process holds as long as it uses the folder.
-const LOCK: &str = "cpc.lock";
-/// The folder of the chain inside it.
-const CHAIN: &str = "chain";
-
 /// Runs it until it is told to stop.
 pub fn run(args: &DevnetArgs, context: &Context) -> Result<(), Failure> {
-    let dir = args.dir.clone().unwrap_or_else(|| context.data_dir.join("devnet"));
-    let _lock = lock(&dir)?;
+    let folder = ChainDir::lock(args.dir.as_deref(), context)?;
     if args.fresh {
-        clear(&dir.join(CHAIN))?;
+        folder.clear()?;
     }
-    let (_, text, genesis) = super::genesis::load("devnet")?;
-    let chain = Arc::new(Chain::open(&dir.join(CHAIN), genesis, text).map_err(|error| store_failure(&error))?);
+    let chain = Arc::new(folder.open_chain("devnet")?);
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Failed, format!("no threads to serve with: {error}")))?;
-    runtime.block_on(serve(args.listen, &dir, chain, context))
+    runtime.block_on(serve(args.listen, folder.path(), chain, context))
 }
 
 async fn serve(listen: SocketAddr, dir: &Path, chain: Arc<Chain>, context: &Context) -> Result<(), Failure> {
@@ -166,7 +156,12 @@ fn live_line(chain: &Arc<Chain>, context: &Context) -> ProgressBar {
                 break;
             }
             let tip = chain.tip();
-            line.set_message(format!("height {}  waiting {}  state {:.16}", tip.header.height, chain.pending_count(), tip.header.state_root));
+            line.set_message(format!(
+                "height {}  waiting {}  state {:.16}",
+                tip.header.height,
+                chain.pending_count(),
+                tip.header.state_root
+            ));
             line.tick();
             drop((line, chain));
             thread::sleep(Duration::from_millis(250));
@@ -175,49 +170,10 @@ fn live_line(chain: &Arc<Chain>, context: &Context) -> ProgressBar {
     line
 }
 
-/// One process a folder: a second one with the same key would sign twice.
-fn lock(dir: &Path) -> Result<File, Failure> {
-    let cannot = |error: std::io::Error| Failure::new(Exit::Failed, format!("{} cannot be used: {error}", dir.display()));
-    fs::create_dir_all(dir).map_err(cannot)?;
-    let file = File::options().create(true).truncate(false).write(true).open(dir.join(LOCK)).map_err(cannot)?;
-    match FileExt::try_lock_exclusive(&file) {
-        Ok(true) => Ok(file),
-        Ok(false) => Err(Failure::new(Exit::NotNow, format!("another process uses {}", dir.display()))
-            .hint("stop it first, or choose another folder with --dir")),
-        Err(error) => Err(cannot(error)),
-    }
-}
-
-fn clear(chain: &Path) -> Result<(), Failure> {
-    match fs::remove_dir_all(chain) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Failure::new(Exit::Failed, format!("{} cannot be removed: {error}", chain.display())))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// A fault of the store, with the exit code that says which kind.
-pub(super) fn store_failure(error: &StoreError) -> Failure {
-    let code = match error {
-        StoreError::Fault(fault) => fault_exit(fault),
-        _ => Exit::Refused,
-    };
-    Failure::new(code, error.to_string())
-}
-
 fn produce_failure(error: &ProduceError) -> Failure {
     match error {
         ProduceError::Store(error) => store_failure(error),
         ProduceError::Fault(fault) => Failure::new(fault_exit(fault), fault.to_string()),
         other => Failure::new(Exit::Failed, other.to_string()),
-    }
-}
-
-const fn fault_exit(fault: &Fault) -> Exit {
-    match fault {
-        Fault::Damaged { .. } => Exit::Damaged,
-        Fault::DiskFull { .. } => Exit::NotNow,
-        Fault::Io { .. } | Fault::Invariant { .. } => Exit::Failed,
     }
 }

@@ -40,7 +40,9 @@ pub fn run(command: GenesisCommand, context: &Context) -> Result<(), Failure> {
         GenesisCommand::Hash { file } => {
             let (_, _, genesis) = load(file.as_deref().unwrap_or(&context.network))?;
             match context.output {
-                Output::Json => context.json(json!({ "network": genesis.spec.name, "genesis": genesis.id().to_string() })),
+                Output::Json => {
+                    context.json(json!({ "network": genesis.spec.name, "genesis": genesis.id().to_string() }))
+                }
                 Output::Human => println!("{}", genesis.id()),
             }
         }

@@ -1,5 +1,7 @@
 //! The commands, and what all of them share: where the data is, how to answer, how to fail.
 
+pub mod chain_dir;
+pub mod db;
 pub mod devnet;
 pub mod faucet;
 pub mod genesis;
@@ -7,6 +9,7 @@ pub mod keys;
 pub mod query;
 mod root;
 pub mod secrets;
+pub mod snapshot;
 pub mod tx;
 pub mod verify;
 
@@ -71,21 +74,24 @@ impl Context {
 
 /// The address that a word means: an address itself, or that of the key with this name.
 pub fn address_of(who: &str, context: &Context) -> Result<Address, Failure> {
-    if let Ok(address) = who.parse() {
-        return Ok(address);
+    match (who.parse::<Address>(), who.parse::<KeyName>()) {
+        (Ok(address), _) => Ok(address),
+        // Whatever begins like an address is one that was mistyped, also where a key could have that name.
+        (Err(_), Ok(name)) if !who.starts_with("cpc1") => Ok(Keystore::open(&context.data_dir).info(&name)?.address),
+        (Err(error), _) => Err(Failure::new(Exit::Usage, error.to_string())
+            .hint("give an address (cpc1...) or the name of a key; cpc keys list names the keys")),
     }
-    let Ok(name) = who.parse::<KeyName>() else {
-        let reason = who.parse::<Address>().expect_err("it was just refused").to_string();
-        return Err(Failure::new(Exit::Usage, reason).hint("give an address (cpc1...) or the name of a key"));
-    };
-    Ok(Keystore::open(&context.data_dir).info(&name)?.address)
 }
 
 /// Writes a file that is not there yet; one that is, only with --yes.
 pub fn write_new(path: &Path, bytes: &[u8], context: &Context) -> Result<(), Failure> {
     let mut options = OpenOptions::new();
     options.write(true);
-    if context.yes { options.create(true).truncate(true) } else { options.create_new(true) };
+    if context.yes {
+        options.create(true).truncate(true)
+    } else {
+        options.create_new(true)
+    };
     let written = options.open(path).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
     written.map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => {

@@ -1,6 +1,5 @@
 //! The command line: the options that every command has, and which command is meant.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,11 +7,13 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use serde_json::json;
 
+use super::db::DbCommand;
 use super::devnet::DevnetArgs;
 use super::faucet::FaucetCommand;
 use super::genesis::GenesisCommand;
 use super::keys::KeysCommand;
 use super::query::QueryCommand;
+use super::snapshot::SnapshotCommand;
 use super::tx::TxCommand;
 use super::verify::VerifyArgs;
 use super::{Context, Exit, Failure, Output};
@@ -81,6 +82,12 @@ enum Command {
     /// Checks chain specs and says what networks begin with
     #[command(subcommand)]
     Genesis(GenesisCommand),
+    /// Makes, checks and restores snapshots of a chain's state
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
+    /// Looks at a chain's disk while no node uses it
+    #[command(subcommand)]
+    Db(DbCommand),
     /// Says which version this is
     Version,
 }
@@ -111,6 +118,8 @@ impl Command {
             Self::Verify(args) => super::verify::run(&args, context),
             Self::Faucet(command) => super::faucet::run(command, context),
             Self::Genesis(command) => super::genesis::run(command, context),
+            Self::Snapshot(command) => super::snapshot::run(command, context),
+            Self::Db(command) => super::db::run(command, context),
             Self::Version => {
                 match context.output {
                     Output::Json => context.json(json!({ "cpc": env!("CARGO_PKG_VERSION") })),
@@ -128,7 +137,7 @@ impl Globals {
             data_dir: self.data_dir.clone().map_or_else(default_data_dir, Ok)?,
             output: if self.json { Output::Json } else { Output::Human },
             yes: self.yes,
-            no_input: self.no_input || !std::io::stdin().is_terminal(),
+            no_input: self.no_input,
             quiet: self.quiet,
             network: self.network.clone(),
             node: self.node.clone(),
@@ -203,7 +212,17 @@ mod tests {
 
     #[test]
     fn times_have_a_unit() {
-        let cases = [("500ms", Some(500)), ("30s", Some(30_000)), ("10m", Some(600_000)), ("30", None), ("s", None), ("", None), ("1d", None), ("200h", None), ("-1s", None)];
+        let cases = [
+            ("500ms", Some(500)),
+            ("30s", Some(30_000)),
+            ("10m", Some(600_000)),
+            ("30", None),
+            ("s", None),
+            ("", None),
+            ("1d", None),
+            ("200h", None),
+            ("-1s", None),
+        ];
         for (text, expected) in cases {
             assert_eq!(duration(text).ok().map(|time| time.as_millis()), expected, "{text:?}");
         }

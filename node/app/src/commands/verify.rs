@@ -27,12 +27,7 @@ pub struct VerifyArgs {
 
 /// Runs it.
 pub fn run(args: &VerifyArgs, context: &Context) -> Result<(), Failure> {
-    let genesis: BlockId = match &args.genesis {
-        Some(text) => text
-            .parse()
-            .map_err(|error| Failure::new(Exit::Usage, format!("{text:?} is not a genesis hash: {error}")))?,
-        None => super::genesis::load(&context.network)?.2.id(),
-    };
+    let genesis = genesis_of(args.genesis.as_deref(), context)?;
     let name = args.file.display();
     let bytes = std::fs::read(&args.file).map_err(|error| {
         let code = if error.kind() == std::io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Failed };
@@ -49,6 +44,16 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// The genesis hash that was given, or that of the network that was named.
+pub(super) fn genesis_of(given: Option<&str>, context: &Context) -> Result<BlockId, Failure> {
+    match given {
+        Some(text) => {
+            text.parse().map_err(|error| Failure::new(Exit::Usage, format!("{text:?} is not a genesis hash: {error}")))
+        }
+        None => Ok(super::genesis::load(&context.network)?.2.id()),
+    }
 }
 
 /// A verified proof in one line and in JSON.
@@ -82,7 +87,11 @@ pub(super) fn describe(verified: &VerifiedProof) -> Told {
                     }),
                 },
                 (_, value) => Told {
-                    line: format!("the record {:?} {} {at}", state.key(), if value.is_some() { "exists" } else { "is absent" }),
+                    line: format!(
+                        "the record {:?} {} {at}",
+                        state.key(),
+                        if value.is_some() { "exists" } else { "is absent" }
+                    ),
                     json: json!({ "kind": "state", "present": value.is_some(), "height": height, "time_ms": time }),
                 },
             }

@@ -1,0 +1,101 @@
+//! The folder of a chain: one process at a time, and every command finds it in the same way.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cpc_primitives::Fault;
+use cpc_store::{Options, RocksKv, RocksOptions, Store, StoreError};
+
+use super::{Context, Exit, Failure};
+use crate::chain::Chain;
+
+/// The file that one process holds as long as it uses the folder.
+const LOCK: &str = "cpc.lock";
+/// The folder of the store inside it.
+const STORE: &str = "chain";
+
+/// A chain's folder, held by this process.
+pub struct ChainDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl ChainDir {
+    /// Takes the folder that was named, or `devnet` under the data directory.
+    ///
+    /// One process a folder: a second one with the same key would sign twice.
+    pub fn lock(named: Option<&Path>, context: &Context) -> Result<Self, Failure> {
+        let path = named.map_or_else(|| context.data_dir.join("devnet"), Path::to_path_buf);
+        let cannot =
+            |error: std::io::Error| Failure::new(Exit::Failed, format!("{} cannot be used: {error}", path.display()));
+        fs::create_dir_all(&path).map_err(cannot)?;
+        let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(cannot)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path, _lock: lock }),
+            Err(TryLockError::WouldBlock) => {
+                Err(Failure::new(Exit::NotNow, format!("another process uses {}", path.display()))
+                    .hint("stop it first, or name another folder with --dir"))
+            }
+            Err(TryLockError::Error(error)) => Err(cannot(error)),
+        }
+    }
+
+    /// The same, where there has to be a chain already: nothing is made.
+    pub fn lock_existing(named: Option<&Path>, context: &Context) -> Result<Self, Failure> {
+        let path = named.map_or_else(|| context.data_dir.join("devnet"), Path::to_path_buf);
+        if !path.join(STORE).is_dir() {
+            return Err(Failure::new(Exit::NotFound, format!("there is no chain in {}", path.display()))
+                .hint("name its folder with --dir"));
+        }
+        Self::lock(named, context)
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Throws the chain away.
+    pub fn clear(&self) -> Result<(), Failure> {
+        let store = self.path.join(STORE);
+        match fs::remove_dir_all(&store) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Failure::new(Exit::Failed, format!("{} cannot be removed: {error}", store.display())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens the chain of a network, and begins it where the folder is new.
+    pub fn open_chain(&self, network: &str) -> Result<Chain, Failure> {
+        let (_, text, genesis) = super::genesis::load(network)?;
+        Chain::open(&self.path.join(STORE), genesis, text).map_err(|error| store_failure(&error))
+    }
+
+    /// Opens the store alone, whatever it holds.
+    pub fn open_store(&self) -> Result<Store, Failure> {
+        let kv = RocksKv::open(&self.path.join(STORE), &[], RocksOptions::default());
+        let kv = kv.map_err(|fault| Failure::new(fault_exit(&fault), fault.to_string()))?;
+        Store::open(Arc::new(kv), Options::default()).map_err(|error| store_failure(&error))
+    }
+}
+
+/// A refusal or a fault of the store, with the exit code that says which kind.
+pub fn store_failure(error: &StoreError) -> Failure {
+    let code = match error {
+        StoreError::Fault(fault) => fault_exit(fault),
+        StoreError::Empty => Exit::NotFound,
+        _ => Exit::Refused,
+    };
+    Failure::new(code, error.to_string())
+}
+
+/// The exit code of a fault.
+pub const fn fault_exit(fault: &Fault) -> Exit {
+    match fault {
+        Fault::Damaged { .. } => Exit::Damaged,
+        Fault::DiskFull { .. } => Exit::NotNow,
+        Fault::Io { .. } | Fault::Invariant { .. } => Exit::Failed,
+    }
+}
