@@ -76,18 +76,16 @@ impl Batch {
     }
 }
 
+/// Whoever is shown a key and its value, and says whether to go on.
+pub type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
+
 /// A store of bytes.
 pub trait Kv: Send + Sync + 'static {
     /// The value of a key.
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, Fault>;
 
     /// Shows every entry from a key on, in the order of the keys, until told to stop.
-    fn scan(
-        &self,
-        space: Space,
-        from: &[u8],
-        each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), Fault>;
+    fn scan(&self, space: Space, from: &[u8], each: Visit<'_>) -> Result<(), Fault>;
 
     /// Applies a batch: all of it or nothing, also over a crash.
     fn write(&self, batch: Batch, durability: Durability) -> Result<(), Fault>;

@@ -194,8 +194,8 @@ async fn block(State(chain): State<Arc<Chain>>, Path(which): Path<String>) -> An
         Some(height) => chain.block(height).map_err(|fault| broken(&fault))?,
         None => None,
     };
-    let (block, certificate) = found.ok_or_else(|| missing("block_not_found", format!("there is no block {which}")))?;
-    Ok(Json(BlockView::of(&block, certificate.as_deref())))
+    let found = found.ok_or_else(|| missing("block_not_found", format!("there is no block {which}")))?;
+    Ok(Json(BlockView::of(&found.block, found.certificate.as_deref())))
 }
 
 async fn submit(

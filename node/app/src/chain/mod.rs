@@ -137,6 +137,14 @@ pub enum FaucetError {
     Fault(#[from] Fault),
 }
 
+/// A block and what makes it final.
+pub struct FinalBlock {
+    /// The block.
+    pub block: Block,
+    /// Its certificate in the format of cpc-light; block 0 has none.
+    pub certificate: Option<Vec<u8>>,
+}
+
 /// A part of an account's history.
 pub struct Page {
     /// The transactions, the newest first.
@@ -224,12 +232,13 @@ impl Chain {
     }
 
     /// A final block and its certificate; block 0 has none.
-    pub fn block(&self, height: Height) -> Result<Option<(Block, Option<Vec<u8>>)>, Fault> {
+    pub fn block(&self, height: Height) -> Result<Option<FinalBlock>, Fault> {
         if height == Height(0) {
-            return Ok(Some((Block { header: self.genesis.header.clone(), txs: Bounded::default() }, None)));
+            let block = Block { header: self.genesis.header.clone(), txs: Bounded::default() };
+            return Ok(Some(FinalBlock { block, certificate: None }));
         }
         let Some(block) = self.store.block(height)? else { return Ok(None) };
-        Ok(Some((block, self.store.certificate(height)?)))
+        Ok(Some(FinalBlock { block, certificate: self.store.certificate(height)? }))
     }
 
     /// The receipts of a final block, in the order of its transactions.

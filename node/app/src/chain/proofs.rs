@@ -5,7 +5,7 @@ use cpc_primitives::state::StateKey;
 use cpc_primitives::{Address, Bounded, Fault, Height};
 use cpc_store::StoreError;
 
-use super::Chain;
+use super::{Chain, FinalBlock};
 
 impl Chain {
     /// The proof file of an account after the last final block; nothing while there is only block 0.
@@ -28,7 +28,7 @@ impl Chain {
         // The sets of epochs 0 and 1 are the genesis's; each further one is named two epochs before.
         for epoch in 0u64..tip.header.epoch.0.saturating_sub(1) {
             let last = Height(self.params().epoch_blocks.saturating_mul(epoch.saturating_add(1)).saturating_sub(1));
-            let (block, _) = self.block(last)?.ok_or_else(|| absent(last))?;
+            let FinalBlock { block, .. } = self.block(last)?.ok_or_else(|| absent(last))?;
             links.push(EpochLink {
                 header: block.header,
                 certificate: bounded(self.certificate_of(last)?)?,
