@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::api::problem::ProblemBody;
-use crate::commands::{Exit, Failure};
+use crate::failure::{Exit, Failure};
 
 /// Bytes of the longest answer that is read.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;

@@ -4,4 +4,5 @@ pub mod api;
 pub mod chain;
 pub mod client;
 pub mod commands;
+pub mod failure;
 pub mod keystore;

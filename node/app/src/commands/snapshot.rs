@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use cpc_light::ProofFile;
 use cpc_primitives::BlockId;
 use cpc_primitives::state::StateKey;
-use cpc_store::{Snapshot, SnapshotError, Trusted};
+use cpc_store::{Listed, Snapshot, SnapshotError, Trusted};
 use serde_json::json;
 
 use super::chain_dir::{ChainDir, fault_exit, store_failure};
@@ -91,17 +91,20 @@ fn create(dir: Option<&Path>, output: &Path, context: &Context) -> Result<(), Fa
 fn list(parent: &Path, context: &Context) -> Result<(), Failure> {
     let found = Snapshot::list(parent).map_err(|error| failure(&error))?;
     if context.output == Output::Json {
-        let rows = found.iter().map(|(path, snapshot)| match snapshot {
-            Ok(it) => json!({ "path": path, "height": it.manifest.header.height.0, "block": it.manifest.header.id().to_string() }),
-            Err(error) => json!({ "path": path, "error": error.to_string() }),
+        let rows = found.iter().map(|Listed { dir, snapshot }| match snapshot {
+            Ok(it) => {
+                let header = &it.manifest.header;
+                json!({ "path": dir, "height": header.height.0, "block": header.id().to_string() })
+            }
+            Err(error) => json!({ "path": dir, "error": error.to_string() }),
         });
         context.json(json!({ "snapshots": rows.collect::<Vec<_>>() }));
         return Ok(());
     }
-    for (path, snapshot) in &found {
+    for Listed { dir, snapshot } in &found {
         match snapshot {
-            Ok(it) => println!("{}  height {}", path.display(), it.manifest.header.height),
-            Err(error) => println!("{}  {error}", path.display()),
+            Ok(it) => println!("{}  height {}", dir.display(), it.manifest.header.height),
+            Err(error) => println!("{}  {error}", dir.display()),
         }
     }
     if found.is_empty() {
