@@ -1,6 +1,7 @@
 //! The table of all formats: how each is drawn, read, written and laid out.
 
 use core::fmt::Debug;
+use std::sync::LazyLock;
 
 use cpc_primitives::codec::{Decode, Encode, decode, encode};
 use cpc_primitives::limits::{BLOCK_BYTES_MAX, HEADER_BYTES_MAX, TX_BYTES_MAX};
@@ -65,8 +66,13 @@ impl Format {
     }
 }
 
-/// Every format, each under a name of its own.
-pub fn all() -> Vec<Format> {
+/// Every format, each under a name of its own; the kinds of actions come last, in the order of their wire numbers.
+pub fn all() -> &'static [Format] {
+    static TABLE: LazyLock<Vec<Format>> = LazyLock::new(table);
+    &TABLE
+}
+
+fn table() -> Vec<Format> {
     macro_rules! of {
         ($($type:ident: $shape:expr;)*) => { vec![$(Format {
             name: stringify!($type),

@@ -141,6 +141,27 @@ mod tests {
     }
 
     #[test]
+    fn every_since_names_a_decision_that_was_written_down() {
+        let names = |folder: PathBuf| {
+            let entries = fs::read_dir(folder).expect("a readable folder");
+            entries.map(|entry| entry.expect("a readable entry").file_name().into_string().expect("ascii"))
+        };
+        let decisions: Vec<String> = names(folder().join("../../docs/adr")).collect();
+        let mut seen = 0u32;
+        for part in ["codec", "ed25519", "tree"] {
+            for file in names(folder().join(part)) {
+                for record in records(&format!("{part}/{file}")) {
+                    let number = record.strip_prefix("adr-").expect("adr-NNNN");
+                    let known = decisions.iter().any(|decision| decision.starts_with(&format!("{number}-")));
+                    assert!(known, "{part}/{file}: there is no decision {record}");
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > 100, "{seen} tables");
+    }
+
+    #[test]
     fn only_a_decision_record_allows_a_change() {
         assert!(is_record("adr-0007"));
         for text in ["", "1", "adr-7", "adr-00071", "ADR-0007", "adr-000x"] {

@@ -12,7 +12,7 @@ use cpc_primitives::limits::BUCKET_BITS;
 use cpc_primitives::merkle;
 use cpc_primitives::result::{ComputeResult, ComputeRoots, Settlement};
 use cpc_primitives::state::{Account, StateKey};
-use cpc_primitives::tree::{self, KeyHash};
+use cpc_primitives::tree::{self, KeyHash, Part, Side};
 use cpc_primitives::{
     Address, Amount, BlockId, Bounded, ChainId, Digest, Domain, Epoch, Gas, Header, Height, Nonce, PublicKey,
     SecretKey, TimeMs, View,
@@ -121,8 +121,8 @@ impl Network {
     pub fn proof_files(&self) -> Vec<(&'static str, ProofFile)> {
         let mut files = Vec::new();
         for (name, key) in [("balance", self.state.keys().next()), ("absent", None)] {
-            let absent = StateKey::raw(b"nobody").expect("short");
-            let key = key.unwrap_or(&absent);
+            let absent = absent();
+            let key = key.unwrap_or(&absent[0]);
             files.push((name, self.proof_file(Subject::State(prove(&self.state, key)))));
         }
         let roots = ComputeRoots::of(&self.results, &self.settlements);
@@ -155,33 +155,86 @@ impl Network {
     }
 }
 
-/// Five accounts with round balances.
+/// Five accounts with round balances, and two records more in the bucket of the first.
 pub fn small_state() -> BTreeMap<StateKey, Vec<u8>> {
-    (1u8..=5)
-        .map(|n| {
-            let account = Account { balance: Amount::new(u128::from(n) * Amount::ONE.units()), nonce: Nonce(n.into()) };
-            (StateKey::account(&Address([n; 20])), encode(&account))
-        })
-        .collect()
+    let accounts = (1u8..=5).map(|n| {
+        let account = Account { balance: Amount::new(u128::from(n) * Amount::ONE.units()), nonce: Nonce(n.into()) };
+        (StateKey::account(&Address([n; 20])), encode(&account))
+    });
+    let [first, second, ..] = crowd();
+    accounts.chain([first, second].map(|key| (key, b"crowded".to_vec()))).collect()
 }
 
-/// The proof of what a state says of a key, for states in which no two keys share a bucket.
+/// Keys that are in no state: in an empty bucket, and in the bucket of the first account.
+pub fn absent() -> Vec<StateKey> {
+    let [_, _, third, fourth] = crowd();
+    vec![StateKey::raw(b"nobody").expect("short"), third, fourth]
+}
+
+/// Keys that were ground into the bucket of the first account.
+fn crowd() -> [StateKey; 4] {
+    let keys = GROUND.map(|n| StateKey::raw(&n.to_le_bytes()).expect("short"));
+    let bucket = KeyHash::of(&StateKey::account(&Address([1; 20]))).bucket();
+    assert!(keys.iter().all(|key| KeyHash::of(key).bucket() == bucket), "ground again: {:?}", ground(bucket));
+    keys
+}
+
+/// The numbers of `crowd`, as [`ground`] finds them.
+const GROUND: [u32; 4] = [129_710, 179_708, 760_500, 2_548_517];
+
+/// The first numbers whose keys fall into a bucket.
+fn ground(bucket: u32) -> Vec<u32> {
+    let inside = |n: &u32| KeyHash::of(&StateKey::raw(&n.to_le_bytes()).expect("short")).bucket() == bucket;
+    (0..).filter(inside).take(4).collect()
+}
+
+/// An entry of a state, as the tree sees it.
+#[derive(Clone)]
+struct Placed {
+    hash: KeyHash,
+    key: StateKey,
+    value: Vec<u8>,
+}
+
+impl Placed {
+    fn leaf(&self) -> Digest {
+        tree::leaf(&self.key, &tree::value_hash(&self.value))
+    }
+}
+
+/// The proof of what a state says of a key.
 pub fn prove(state: &BTreeMap<StateKey, Vec<u8>>, key: &StateKey) -> StateProof {
-    let leaf = |key: &StateKey, value: &[u8]| (KeyHash::of(key).bucket(), tree::leaf(key, &tree::value_hash(value)));
-    let mut level: BTreeMap<u32, Digest> = state.iter().map(|(key, value)| leaf(key, value)).collect();
-    assert_eq!(level.len(), state.len(), "no two keys share a bucket");
-    let mut place = KeyHash::of(key).bucket();
-    let terminal = match state.get(key) {
-        Some(value) => Terminal::Present { value: Bounded::new(value.clone()).expect("a short value") },
-        None => {
-            assert!(!level.contains_key(&place), "the bucket of an absent key is empty");
-            Terminal::EmptySlot
+    let place = KeyHash::of(key);
+    let mut buckets: BTreeMap<u32, Vec<Placed>> = BTreeMap::new();
+    for (key, value) in state {
+        let hash = KeyHash::of(key);
+        buckets.entry(hash.bucket()).or_default().push(Placed { hash, key: key.clone(), value: value.clone() });
+    }
+
+    // Down the bucket, as long as the key shares its part with more than one entry.
+    let mut part = buckets.get(&place.bucket()).cloned().unwrap_or_default();
+    let mut beside = Vec::new();
+    while part.len() > 1 {
+        let depth = u32::try_from(beside.len()).expect("at most 236");
+        let (with, without): (Vec<_>, Vec<_>) = part.into_iter().partition(|e| e.hash.bit(depth) == place.bit(depth));
+        beside.push(part_of(&without, depth + 1).digest());
+        part = with;
+    }
+    beside.reverse();
+    let terminal = match part.first() {
+        None => Terminal::EmptySlot,
+        Some(entry) if entry.key == *key => {
+            Terminal::Present { value: Bounded::new(entry.value.clone()).expect("a short value") }
         }
+        Some(entry) => Terminal::OtherKey { key: entry.key.clone(), value_hash: tree::value_hash(&entry.value) },
     };
-    let (mut dense_mask, mut dense_siblings) = (0, Vec::new());
-    let empty = tree::empty_roots();
-    for (height, below) in (0..BUCKET_BITS).zip(&empty) {
-        if let Some(sibling) = level.get(&(place ^ 1)) {
+
+    // Up from the bucket, with the siblings that are not empty.
+    let mut level: BTreeMap<u32, Digest> =
+        buckets.iter().map(|(bucket, entries)| (*bucket, part_of(entries, 0).digest())).collect();
+    let (mut dense_mask, mut dense_siblings, mut bucket) = (0, Vec::new(), place.bucket());
+    for (height, below) in (0..BUCKET_BITS).zip(&tree::empty_roots()) {
+        if let Some(sibling) = level.get(&(bucket ^ 1)) {
             dense_mask |= 1 << height;
             dense_siblings.push(*sibling);
         }
@@ -191,8 +244,21 @@ pub fn prove(state: &BTreeMap<StateKey, Vec<u8>>, key: &StateKey) -> StateProof 
             above.insert(pair, tree::dense_node(child(pair << 1), child(pair << 1 | 1)));
         }
         level = above;
-        place >>= 1;
+        bucket >>= 1;
     }
     let dense_siblings = DenseSiblings::new(dense_siblings).expect("one a level");
-    StateProof { key: key.clone(), terminal, bucket_siblings: Bounded::default(), dense_mask, dense_siblings }
+    let bucket_siblings = Bounded::new(beside).expect("one a bit");
+    StateProof { key: key.clone(), terminal, bucket_siblings, dense_mask, dense_siblings }
+}
+
+/// What the entries of a part of a bucket come to.
+fn part_of(entries: &[Placed], depth: u32) -> Part {
+    match entries {
+        [] => Part::Empty,
+        [entry] => Part::Leaf(entry.leaf()),
+        more => {
+            let (left, right): (Vec<_>, Vec<_>) = more.iter().cloned().partition(|e| e.hash.bit(depth) == Side::Left);
+            tree::join(part_of(&left, depth + 1), part_of(&right, depth + 1))
+        }
+    }
 }

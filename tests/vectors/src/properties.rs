@@ -7,23 +7,25 @@ use std::sync::LazyLock;
 use cpc_genesis::{ChainSpec, Genesis};
 use cpc_light::{ConflictingVotes, Finalization, Notarization, Nullification, ProofFile, SignedVote, StateProof, Vote};
 use cpc_primitives::codec::{decode, encode};
-use cpc_primitives::limits::STATE_VALUE_BYTES_MAX;
+use cpc_primitives::ids::TaskUuid;
+use cpc_primitives::limits::{STATE_VALUE_BYTES_MAX, SUPPLY_MAX};
 use cpc_primitives::tx::SignedTx;
-use cpc_primitives::{Address, Amount, Block, BlockId, Digest, Epoch, Header, View};
+use cpc_primitives::{Address, Amount, Block, BlockId, Digest, Epoch, Header, PublicKey, Signature, TaskId, View};
 
 use crate::draw::{ACTIONS, Draw, action};
 use crate::formats;
-use crate::network::{Network, prove, small_state};
+use crate::network::{Network, absent, prove, small_state};
 
 /// A property of any bytes.
 pub type Property = fn(&[u8]);
 
 /// Every property under the name of its fuzz target and its corpus (VEC-9).
-pub const ALL: [(&str, Property); 9] = [
+pub const ALL: [(&str, Property); 10] = [
     ("codec", codec),
     ("transaction", transaction),
     ("block", block),
     ("amount", amount),
+    ("text", text),
     ("genesis", genesis),
     ("certificate", certificate),
     ("evidence", evidence),
@@ -70,18 +72,35 @@ pub fn block(data: &[u8]) {
     }
 }
 
-/// An amount that is read from a text is within the supply, and is read again from what it prints.
+/// An amount that is read from a text is within the supply; any amount is read again from what it prints.
 pub fn amount(data: &[u8]) {
+    if let Some(units) = data.first_chunk() {
+        printed(Amount::new(u128::from_le_bytes(*units) % (SUPPLY_MAX + 1)));
+    }
     let Ok(text) = core::str::from_utf8(data) else { return };
     if let Ok(amount) = text.parse::<Amount>() {
         assert!(amount <= Amount::MAX);
-        let printed = amount.to_string();
-        assert_eq!(printed.parse::<Amount>(), Ok(amount));
-        assert!(!printed.contains('.') || !printed.ends_with('0'), "{printed} has a zero at its end");
+        printed(amount);
     }
+}
+
+fn printed(amount: Amount) {
+    let text = amount.to_string();
+    assert_eq!(text.parse::<Amount>(), Ok(amount));
+    assert!(!text.contains('.') || !text.ends_with('0'), "{text} has a zero at its end");
+}
+
+/// The other texts that people write: each value has one text, but for the case of an address.
+pub fn text(data: &[u8]) {
+    let Ok(text) = core::str::from_utf8(data) else { return };
     if let Ok(address) = text.parse::<Address>() {
         assert!(address.to_string().eq_ignore_ascii_case(text), "two texts of one address");
     }
+    let same = |printed: Option<String>| assert!(printed.is_none_or(|printed| printed == text), "two texts: {text}");
+    same(text.parse::<Digest>().ok().map(|value| value.to_string()));
+    same(text.parse::<PublicKey>().ok().map(|value| value.to_string()));
+    same(text.parse::<Signature>().ok().map(|value| value.to_string()));
+    same(text.parse::<TaskUuid>().ok().map(|value| value.to_string()));
 }
 
 /// A text that is read as a chain spec either becomes a genesis or is refused with a reason.
@@ -195,10 +214,16 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             seeds
         }
         "amount" => {
-            let texts =
-                ["0", "10", "10.5", "10.5cpc", "1 CPC", "0.000000000000000001", "1267650600228.229401496703205376"];
+            let texts = ["0", "10", "10.5", "10.5cpc", "1 CPC", "0.000000000000000001"];
+            let all = Amount::MAX.to_string();
+            texts.iter().copied().chain([all.as_str()]).map(|text| text.as_bytes().to_vec()).collect()
+        }
+        "text" => {
+            let task: TaskId = from.value();
+            let (key, signature): (PublicKey, Signature) = (from.value(), from.value());
             let address: Address = from.value();
-            texts.iter().map(|text| text.as_bytes().to_vec()).chain([address.to_string().into_bytes()]).collect()
+            let texts = [task.to_string(), task.uuid().to_string(), key.to_string(), signature.to_string()];
+            texts.into_iter().chain([address.to_string()]).map(String::into_bytes).collect()
         }
         "genesis" => {
             let networks = ["devnet", "testnet", "mainnet"].map(|name| {
@@ -239,8 +264,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         }
         "state-proof" => {
             let state = small_state();
-            let absent = cpc_primitives::state::StateKey::raw(b"nobody").expect("short");
-            state.keys().chain([&absent]).map(|key| encode(&prove(&state, key))).collect()
+            state.keys().chain(&absent()).map(|key| encode(&prove(&state, key))).collect()
         }
         "proof-file" => NETWORK.proof_files().iter().map(|(_, file)| file.encode()).collect(),
         other => panic!("there are no seeds for {other:?}"),

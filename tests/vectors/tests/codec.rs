@@ -42,7 +42,7 @@ fn every_format_writes_the_bytes_it_always_wrote() {
 #[test]
 fn the_second_description_reads_what_the_codec_writes() {
     for format in all() {
-        for bytes in encodings(&format) {
+        for bytes in encodings(format) {
             assert!(format.shape.accepts(&bytes), "{}: {:?}", format.name, format.shape.read(&bytes));
         }
     }
@@ -54,7 +54,7 @@ fn the_values_reach_the_ends() {
     for format in all() {
         let (mut lengths, mut tags, mut options) = ([false; 2], std::collections::BTreeSet::new(), [false; 2]);
         let (mut has_list, mut has_option, mut variants) = (false, false, 0);
-        for bytes in encodings(&format) {
+        for bytes in encodings(format) {
             let (marks, _) = format.shape.read(&bytes).expect("a value");
             for (at, mark) in marks {
                 match mark {

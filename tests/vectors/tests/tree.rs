@@ -4,11 +4,10 @@ use cpc_light::StateProof;
 use cpc_primitives::codec::{decode, encode};
 use cpc_primitives::hash::hex;
 use cpc_primitives::limits::STATE_VALUE_BYTES_MAX;
-use cpc_primitives::state::StateKey;
 use cpc_primitives::tree::{KeyHash, empty_roots, root_of};
 use cpc_primitives::{Amount, Bps, Digest, Domain, merkle};
 use cpc_vectors::golden::{Entry, hold};
-use cpc_vectors::network::{Network, prove, small_state};
+use cpc_vectors::network::{Network, absent, prove, small_state};
 
 // VEC-8, MRK-3, MRK-4: lists of up to seventeen leaves, with the path of the last.
 #[test]
@@ -41,13 +40,13 @@ fn empty_trees_have_the_roots_they_always_had() {
     hold("tree/empty.toml", "The roots over 2^level empty buckets.", &entries);
 }
 
-// VEC-8, TREE-1, TREE-2, TREE-4, PROOF-1: a state of five accounts, proofs of each and of an absent one.
+// VEC-8, TREE-1, TREE-2, TREE-4, PROOF-1: a state of seven entries, proofs of each and of absent ones.
 #[test]
 fn a_small_state_has_the_root_and_the_proofs_it_always_had() {
     let state = small_state();
     let root = root_of(&state);
-    let absent = StateKey::raw(b"nobody").expect("short");
-    let proofs = state.keys().chain([&absent]).map(|key| {
+    let absent = absent();
+    let proofs = state.keys().chain(&absent).map(|key| {
         let proof = prove(&state, key);
         let verified = proof.verify(&root).expect("a true proof");
         assert_eq!(verified.value(), state.get(key).map(Vec::as_slice));
@@ -64,7 +63,11 @@ fn a_small_state_has_the_root_and_the_proofs_it_always_had() {
         )
     });
     let entry = Entry::new("small-state").text("root", root).list("entries", proofs);
-    hold("tree/state.toml", "Five accounts, and a key that is absent: its value is empty.", &[entry]);
+    hold(
+        "tree/state.toml",
+        "Five accounts, two records in the bucket of the first, and keys that are absent: their value is empty.",
+        &[entry],
+    );
 }
 
 // VEC-8, PROOF-10: a proof file of each kind, checked down to the genesis hash.
