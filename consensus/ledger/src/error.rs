@@ -146,8 +146,6 @@ pub enum GenesisReject {
     ValidatorTwice { account: Address },
     #[error("validator {account} has no stake")]
     NoStake { account: Address },
-    #[error("validator {account} asks for {found} basis points of commission, one whole is {maximum}")]
-    Commission { account: Address, maximum: u16, found: u16 },
     #[error("the {} key {key} of validator {account} is also a key of validator {first}", role_name(*.role))]
     KeyTwice { account: Address, role: KeyUse, key: PublicKey, first: Address },
     #[error("validator {account} does not prove that it holds its {} key {key}", role_name(*.role))]

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cpc_primitives::codec::encode;
-use cpc_primitives::limits::BPS_ONE;
 use cpc_primitives::state::{Account, StateKey};
 use cpc_primitives::tx::{KeyUse, ProvenKey, Registration};
 use cpc_primitives::{Address, Amount, Epoch, Nonce, PublicKey};
@@ -104,10 +103,6 @@ fn standing<'a>(
         }
         if stake.is_zero() {
             return Err(GenesisReject::NoStake { account });
-        }
-        let found = registration.commission.points();
-        if found > BPS_ONE {
-            return Err(GenesisReject::Commission { account, maximum: BPS_ONE, found });
         }
         for (role, proven) in roles(registration) {
             if let Some(first) = holders.insert(proven.key, account) {

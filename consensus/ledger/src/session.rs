@@ -140,6 +140,8 @@ impl<'a, S: StateRead> Session<'a, S> {
     }
 
     /// Applies the next transaction of the block; a refused one leaves no trace.
+    ///
+    /// After a fault the session is worth nothing: this node stops.
     pub fn push(&mut self, tx: &VerifiedTx) -> Result<Receipt, TxError> {
         admit(self.params, tx)?;
         let bytes = self.room_for(tx)?;

@@ -9,8 +9,11 @@ use cpc_primitives::tx::SignedTx;
 use cpc_primitives::{Address, Domain, TxHash, TxId};
 use rayon::prelude::*;
 
-/// Signatures of one batch: beyond this a batch gains little, and a bad signature costs its whole batch once more.
-const BATCH: usize = 512;
+/// The most signatures of one batch.
+///
+/// The example `speed` measured 10.9 us each in batches of 128, 10.3 of 512, 10.1 of 1,024 and 9.8 of 4,096; a bad
+/// signature costs each of its batch once more, at twice the price.
+const BATCH_MAX: usize = 1_024;
 /// The bytes at the end of a transaction that its id does not cover: the signature.
 const SIGNATURE_BYTES: usize = 64;
 
@@ -148,9 +151,9 @@ impl Verifier {
 
 /// Which signatures are good: batches on all cores, and one by one where a batch is bad (SIG-3).
 fn verdicts(open: &[&VerifiedTx]) -> Vec<bool> {
-    // Few signatures are spread over the cores before they fill a batch.
-    let spread = open.len().div_ceil(rayon::current_num_threads());
-    let batch = spread.clamp(1, BATCH);
+    // Every core has as many batches as every other, all of one size: the last one to finish decides how long it takes.
+    let each = open.len().div_ceil(rayon::current_num_threads());
+    let batch = each.div_ceil(each.div_ceil(BATCH_MAX).max(1)).max(1);
     let verdicts = open.par_chunks(batch).flat_map_iter(|txs| {
         let claims: Vec<Claim> = txs.iter().map(|tx| tx.claim()).collect();
         let all_good = verify_batch(&claims).is_ok();

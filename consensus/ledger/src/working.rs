@@ -1,6 +1,7 @@
 //! The accounts that a block touches: read once, changed in memory, written once.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use cpc_primitives::codec::encode;
 use cpc_primitives::state::{Account, StateKey};
@@ -30,14 +31,16 @@ pub(crate) struct Working {
 impl Working {
     /// The place of an address, read from the state the first time.
     pub(crate) fn place<S: StateRead>(&mut self, state: &S, address: &Address) -> Result<Place, Fault> {
-        if let Some(place) = self.places.get(address) {
-            return Ok(*place);
+        // One search for both cases: this is the hottest place of a block of transfers.
+        match self.places.entry(*address) {
+            Entry::Occupied(known) => Ok(*known.get()),
+            Entry::Vacant(vacant) => {
+                let before = account(state, address)?;
+                let place = Place(self.touched.len());
+                self.touched.push(Touched { before, now: before });
+                Ok(*vacant.insert(place))
+            }
         }
-        let before = account(state, address)?;
-        let place = Place(self.touched.len());
-        self.touched.push(Touched { before, now: before });
-        self.places.insert(*address, place);
-        Ok(place)
     }
 
     /// The account as it is now; `None` where it does not exist.

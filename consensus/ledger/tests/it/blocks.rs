@@ -93,7 +93,8 @@ fn views_begin_anew_with_an_epoch() {
 fn a_check_against_another_header_names_what_differs() {
     // Only a caller that mixes up two blocks can get here: the context was taken from the first header.
     let (world, header, txs) = next_block(5);
-    let cases: [(fn(&mut Header), &str); 4] = [
+    type Bend = fn(&mut Header);
+    let cases: [(Bend, &str); 4] = [
         (|h| h.view = View(9), "the view: expected 3, found 9"),
         (|h| h.time = TimeMs(9_999), "the time: expected 4000, found 9999"),
         (|h| h.proposer = key(ALICE).public(), "the proposer: expected "),

@@ -4,6 +4,8 @@ use cpc_ledger::{GenesisAccount, genesis_state, seats};
 use cpc_primitives::codec::encode;
 use cpc_primitives::state::StateKey;
 use cpc_primitives::{Amount, Digest, Epoch, Height};
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 use crate::world::{ALICE, VALIDATORS, World, address, genesis_header, key, params, share, units, validator};
 
@@ -66,6 +68,33 @@ fn a_pot_that_does_not_divide_burns_what_is_left() {
     world.run_to(1);
     assert_eq!([11, 12, 13].map(|number| world.balance(number)), [33, 33, 33]);
     assert_eq!(world.supply().burned, units(1));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(32) })]
+
+    #[test]
+    fn a_pot_is_never_paid_beyond_itself(stakes in vec(prop_oneof![1u128..4, 1u128..1 << 90], 1..6), reward in 0u128..1 << 60) {
+        let mut params = params();
+        params.reward_initial = units(reward);
+        let validators: Vec<_> = (11..).zip(&stakes).map(|(number, stake)| validator(number, *stake)).collect();
+        let delta = genesis_state(&params, &[], &validators, Amount::ZERO, [None, None]).expect("a good genesis");
+        let state = delta.into_iter().filter_map(|(key, value)| value.map(|value| (key, value))).collect();
+        let mut world = World { tip: genesis_header(&params), params, state };
+        world.run_to(3);
+
+        let pot = 3 * (reward * 7 / 10);
+        let (all, count) = (stakes.iter().sum::<u128>(), u128::try_from(stakes.len()).expect("few"));
+        let paid: Vec<u128> = (11..).zip(&stakes).map(|(number, _)| world.balance(number)).collect();
+        for (paid, stake) in paid.iter().zip(&stakes) {
+            // By stake to the unit, unless the equal part is less. Both quotients fit 256 bits only as a product.
+            let by_stake = units(pot).mul_div_floor(*stake, all).expect("at most the pot").units();
+            prop_assert_eq!(*paid, by_stake.min(pot / count));
+        }
+        let burned = 3 * (reward - reward * 7 / 10) + pot - paid.iter().sum::<u128>();
+        prop_assert_eq!(world.supply().burned, units(burned));
+        cpc_ledger::recount(world.entries()).expect("all is there");
+    }
 }
 
 #[test]

@@ -227,7 +227,7 @@ fn same_money(world: &World, model: &Model, genesis: u128) -> Result<(), TestCas
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_ledger_and_the_naive_model_never_differ(chain in chains()) {
@@ -279,5 +279,5 @@ fn a_ledger_that_takes_a_nonce_twice_is_found() {
     let config = Config { failure_persistence: None, ..Config::with_cases(64) };
     let honest = TestRunner::new_with_rng(config, rng)
         .run(&chains(), |chain| agree(&chain, |session| session.plant(Canary::None)));
-    assert_eq!(honest, Ok(()));
+    assert!(honest.is_ok(), "{honest:?}");
 }

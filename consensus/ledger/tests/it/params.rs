@@ -74,6 +74,11 @@ fn the_bounds_of_money_hold() {
         "reward_halving_blocks",
         "reward_halving_blocks is 0, it must be at least 1",
     );
+    refused(
+        |p| p.reward_initial = above,
+        "reward_initial",
+        "reward_initial is 1267650600228229401496703205377, it must be at most 1267650600228229401496703205376",
+    );
     fits(|p| p.reward_initial = Amount::ZERO);
     // The rewards of all halvings are just below twice those of the first.
     fits(|p| (p.reward_initial, p.reward_halving_blocks) = (units(1 << 98), 2));
@@ -148,6 +153,12 @@ fn a_committee_decides_by_more_than_two_thirds() {
 #[test]
 fn the_bounds_of_the_market_and_of_staking_hold() {
     refused(|p| p.reference_price = Amount::ZERO, "reference_price", "reference_price is 0, it must be at least 1");
+    refused(
+        |p| p.reward_per_job_min = units(u128::MAX),
+        "reward_per_job_min",
+        "reward_per_job_min is 340282366920938463463374607431768211455, it must be at most \
+         1267650600228229401496703205376",
+    );
     refused(|p| p.rotation_blocks = 0, "rotation_blocks", "rotation_blocks is 0, it must be at least 1");
     refused(|p| p.lease_blocks = 0, "lease_blocks", "lease_blocks is 0, it must be at least 1");
     refused(
