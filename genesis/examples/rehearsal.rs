@@ -3,8 +3,8 @@
 //! `cargo run -p cpc-genesis --example rehearsal -- CHAIN LABEL STAKE COUNT [FIRST_PORT]`
 
 use cpc_genesis::{known_key, known_registration};
-use cpc_primitives::{Address, ChainId};
 use cpc_primitives::result::{Challenge, KernelId};
+use cpc_primitives::{Address, ChainId};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -18,9 +18,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("# {label}/{name} is {}, its key {}", account(name), known_key(&format!("{label}/{name}")).public());
     }
     for n in 0..count.parse::<u16>()? {
-        let kernels = [Challenge::Synthetic, Challenge::Rendering]
-            .map(|challenge| KernelId { challenge, version: 1 })
-            .to_vec();
+        let kernels =
+            [Challenge::Synthetic, Challenge::Rendering].map(|challenge| KernelId { challenge, version: 1 }).to_vec();
         let consensus = format!("127.0.0.1:{}", port + 2 * n);
         let network = format!("/ip4/127.0.0.1/udp/{}/quic-v1", port + 2 * n + 1);
         let (account, it) = known_registration(&format!("{label}/{n}"), chain, &consensus, &network, kernels);

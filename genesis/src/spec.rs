@@ -267,7 +267,12 @@ impl File {
             faucet: self.faucet.map(|text| read("faucet", text.parse())).transpose()?,
             treasury: amount("treasury.balance", &self.treasury.balance)?,
             accounts: self.account.into_iter().enumerate().map(|(n, row)| row.check(n)).collect::<Result<_, _>>()?,
-            validators: self.validator.into_iter().enumerate().map(|(n, row)| row.check(n)).collect::<Result<_, _>>()?,
+            validators: self
+                .validator
+                .into_iter()
+                .enumerate()
+                .map(|(n, row)| row.check(n))
+                .collect::<Result<_, _>>()?,
             seats: [addresses("seats.epoch_0", self.seats.epoch_0)?, addresses("seats.epoch_1", self.seats.epoch_1)?],
             name: self.name,
             params,
@@ -311,7 +316,10 @@ impl ValidatorRow {
                     field("consensus_addresses"),
                     net("consensus_addresses", &self.consensus_addresses)?,
                 )?,
-                network_addresses: list(field("network_addresses"), net("network_addresses", &self.network_addresses)?)?,
+                network_addresses: list(
+                    field("network_addresses"),
+                    net("network_addresses", &self.network_addresses)?,
+                )?,
                 chains: ChainEnds {
                     beacon: read(field("beacon_chain_end"), self.beacon_chain_end.parse())?,
                     secrets: read(field("secret_chain_end"), self.secret_chain_end.parse())?,

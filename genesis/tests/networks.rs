@@ -104,8 +104,16 @@ fn bent_files_are_refused_by_field_and_reason() {
         ("gas_max = 1000000000", "gas_max = 1000000001", "block_gas_max is 1000000001, it must be at most 1000000000"),
         ("gas_price_min = \"0.000000001\"", "gas_price_min = 1", "invalid type: integer `1`, expected a string"),
         ("gas_price_min = \"0.000000001\"", "gas_price_min = \"1e-9\"", "fees.gas_price_min: 'e' is not a digit"),
-        ("existential_minimum = \"0.001\"", "existential_minimum = \"\"", "fees.existential_minimum: an amount is missing"),
-        ("proposer_bps = 9000", "proposer_bps = 10001", "fees.proposer_bps: 10001 basis points are more than one whole"),
+        (
+            "existential_minimum = \"0.001\"",
+            "existential_minimum = \"\"",
+            "fees.existential_minimum: an amount is missing",
+        ),
+        (
+            "proposer_bps = 9000",
+            "proposer_bps = 10001",
+            "fees.proposer_bps: 10001 basis points are more than one whole",
+        ),
         ("initial = \"1\"", "initial = \"100000000\"", "rewards would mint more than"),
         ("miners_cap_bps = 5000", "miners_cap_bps = 9500", "paying oneself for fake tasks"),
         ("burn_bps = 6000", "burn_bps = 6001", "one whole is 10000"),

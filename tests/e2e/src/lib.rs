@@ -35,8 +35,13 @@ pub struct Devnet {
 impl Devnet {
     /// Starts one over the chain in a folder, and waits until it answers.
     pub fn start(dir: &Path) -> Self {
+        Self::start_network("devnet", dir)
+    }
+
+    /// The same for a network of another chain spec.
+    pub fn start_network(network: &str, dir: &Path) -> Self {
         let mut process = Command::new(binary())
-            .args(["devnet", "--json", "--listen", "127.0.0.1:0", "--dir"])
+            .args(["devnet", "--json", "--listen", "127.0.0.1:0", "--network", network, "--dir"])
             .arg(dir)
             .stdout(Stdio::piped())
             .spawn()

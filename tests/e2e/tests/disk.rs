@@ -106,3 +106,56 @@ fn the_disk_is_checked_only_while_nobody_uses_it() {
     fails(data, "", &["snapshot", "create", "--dir", &dir], 10, "another process uses");
     devnet.stop();
 }
+
+/// Writes the devnet's chain spec with short epochs of fast blocks, and gives its path.
+fn fast_network(home: &Path) -> String {
+    let text = succeeds(home, "", &["genesis", "show"]);
+    let fast = text.replace("interval_ms = 500", "interval_ms = 2").replace("epoch_blocks = 240", "epoch_blocks = 10");
+    assert_ne!(fast, text);
+    let path = home.join("fast.toml");
+    fs::write(&path, fast).expect("written");
+    path.display().to_string()
+}
+
+#[test]
+fn a_proof_leads_across_epochs_also_on_a_node_that_began_from_a_snapshot() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (data, dir) = (home.path(), home.path().join("first"));
+    let network = fast_network(data);
+    let proof = home.path().join("proof").display().to_string();
+    let prove = |devnet: &Devnet| {
+        succeeds(data, &devnet.url, &["query", "balance", &devnet.faucet, "--proof", &proof, "--yes"]);
+        let said = succeeds(data, "", &["verify", &proof, "--network", &network]);
+        assert!(said.contains("holds 100000000 CPC"), "{said}");
+        fails(data, "", &["verify", &proof], 8, "of another network");
+    };
+
+    let devnet = Devnet::start_network(&network, &dir);
+    devnet.reach(45);
+    prove(&devnet);
+    let genesis = devnet.genesis.clone();
+    devnet.stop();
+
+    let output = home.path().join("snapshots").display().to_string();
+    let first = dir.display().to_string();
+    let made = succeeds(data, "", &["snapshot", "create", "--dir", &first, "-o", &output, "--network", &network]);
+    let second = home.path().join("second");
+    let target = second.display().to_string();
+    succeeds(data, "", &["snapshot", "restore", &made, "--dir", &target, "--genesis", &genesis]);
+    let devnet = Devnet::start_network(&network, &second);
+    let height = devnet.height;
+    devnet.reach(height + 35);
+    prove(&devnet);
+    devnet.stop();
+    assert!(succeeds(data, "", &["db", "check", "--dir", &target]).contains("counted and recorded alike"));
+
+    // A folder of one network is not another's.
+    fails(data, "", &["devnet", "--dir", &target, "--listen", "127.0.0.1:0"], 4, "belongs to another network");
+    fails(
+        data,
+        "",
+        &["devnet", "--dir", &output, "--listen", "127.0.0.1:0", "--network", "mainnet"],
+        1,
+        "cannot make blocks alone",
+    );
+}

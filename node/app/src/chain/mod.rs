@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use cpc_genesis::{Genesis, known_key};
 use cpc_ledger::{Params, Receipt, Reject, StateRead, Supply, TRANSFER_GAS, VerifiedTx, Verifier};
+use cpc_light::EpochLink;
 use cpc_primitives::codec::decode;
 use cpc_primitives::kv::Kv;
 use cpc_primitives::limits::BLOCK_BYTES_MAX;
@@ -39,6 +40,8 @@ const STALE_INTERVALS: u64 = 20;
 pub struct Chain {
     genesis: Genesis,
     genesis_text: String,
+    /// The ends of the epochs before the first block that is kept, from epoch 0 on.
+    earlier: Vec<EpochLink>,
     store: Store,
     index: Index,
     verifier: Verifier,
@@ -166,14 +169,19 @@ pub struct Check {
 
 impl Chain {
     /// Opens the chain in a folder, and begins it there where the folder is new.
-    pub fn open(dir: &Path, genesis: Genesis, genesis_text: String) -> Result<Self, StoreError> {
+    ///
+    /// Where the chain began from a snapshot, `trust` is the proof that its block was final: it holds the ends of the
+    /// epochs that are not on this disk.
+    pub fn open(dir: &Path, genesis: Genesis, genesis_text: String, trust: Option<&[u8]>) -> Result<Self, StoreError> {
         let kv: Arc<dyn Kv> = Arc::new(RocksKv::open(dir, &[], RocksOptions::default())?);
         let store = Store::open(kv, Options::default())?;
         store.init(&genesis.header, &genesis.state)?;
+        let earlier = proofs::links_of(trust, &genesis)?;
         let index = Index::open(store.clone(), tx_events)?;
         let chain = Self {
             genesis,
             genesis_text,
+            earlier,
             store,
             index,
             verifier: Verifier::new(VERIFIED_MAX),

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cpc_ledger::{BlockError, Context, Receipt, Session, TxError, VerifiedTx};
-use cpc_light::{Finalization, Proposal, Vote, namespace};
+use cpc_light::{Finalization, Proposal, ValidatorSet, Vote, namespace};
 use cpc_primitives::codec::encode;
-use cpc_primitives::{Block, BlockId, Bounded, Digest, Fault, SecretKey, TimeMs, View};
-use cpc_store::StoreError;
+use cpc_primitives::{Block, BlockId, Bounded, Digest, Epoch, Fault, PublicKey, SecretKey, TimeMs, View};
+use cpc_store::{Base, StoreError};
 
 use super::Chain;
 
@@ -27,7 +27,7 @@ pub enum ProduceError {
     #[error("the key {key} has no seat in epoch {epoch}, which has {seats}; it cannot make blocks alone")]
     NoSeat {
         /// The key.
-        key: cpc_primitives::PublicKey,
+        key: PublicKey,
         /// The epoch.
         epoch: u64,
         /// How many seats there are.
@@ -59,6 +59,23 @@ pub fn run(chain: &Arc<Chain>, key: &SecretKey, stop: &std::sync::mpsc::Receiver
 }
 
 impl Chain {
+    /// Demands that a key can make the next block alone.
+    pub fn check_alone(&self, key: &PublicKey) -> Result<(), ProduceError> {
+        let next = self.tip().header.height.next().ok_or_else(|| ran_out("heights"))?;
+        self.alone(&self.store.base(), self.params().epoch_of(next), key).map(|_| ())
+    }
+
+    /// The set of an epoch, which has to have this key and no other.
+    fn alone(&self, base: &Base, epoch: Epoch, key: &PublicKey) -> Result<ValidatorSet, ProduceError> {
+        let damaged = |what: String| Fault::Damaged { detail: format!("the seats of epoch {epoch} {what}") };
+        let seats = cpc_ledger::seats(base, epoch)?.ok_or_else(|| damaged("are absent".to_owned()))?;
+        let set = seats.validators().map_err(|error| damaged(format!("are no set: {error}")))?;
+        if set.keys() != [*key] {
+            return Err(ProduceError::NoSeat { key: *key, epoch: epoch.0, seats: set.keys().len() });
+        }
+        Ok(set)
+    }
+
     /// Builds a block on the last final one, signs it, and commits it with its certificate.
     pub fn produce(&self, key: &SecretKey, time: TimeMs) -> Result<BlockId, ProduceError> {
         let parent = self.tip();
@@ -75,13 +92,7 @@ impl Chain {
             beacon: Digest::ZERO,
         };
         let base = self.store.base();
-        let seats = cpc_ledger::seats(&base, epoch)?;
-        let seats = seats.ok_or_else(|| Fault::Damaged { detail: format!("the seats of epoch {epoch} are absent") })?;
-        let set = seats.validators();
-        let set = set.map_err(|error| Fault::Damaged { detail: format!("the seats of epoch {epoch}: {error}") })?;
-        if set.keys() != [key.public()] {
-            return Err(ProduceError::NoSeat { key: key.public(), epoch: epoch.0, seats: set.keys().len() });
-        }
+        let set = self.alone(&base, epoch, &key.public())?;
 
         let candidates = self.pending().candidates(params.block_bytes_max as usize);
         base.prefetch(&cpc_ledger::touched(&candidates))?;

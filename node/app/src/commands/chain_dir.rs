@@ -1,6 +1,7 @@
 //! The folder of a chain: one process at a time, and every command finds it in the same way.
 
 use std::fs::{self, File, TryLockError};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +15,8 @@ use crate::chain::Chain;
 const LOCK: &str = "cpc.lock";
 /// The folder of the store inside it.
 const STORE: &str = "chain";
+/// The proof that the first block which is kept was final: where a chain began from a snapshot.
+const TRUST: &str = "trust.proof";
 
 /// A chain's folder, held by this process.
 pub struct ChainDir {
@@ -59,18 +62,35 @@ impl ChainDir {
     /// Throws the chain away.
     pub fn clear(&self) -> Result<(), Failure> {
         let store = self.path.join(STORE);
-        match fs::remove_dir_all(&store) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Failure::new(Exit::Failed, format!("{} cannot be removed: {error}", store.display())))
+        for removed in [fs::remove_dir_all(&store), fs::remove_file(self.path.join(TRUST))] {
+            if let Err(error) = removed
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                return Err(Failure::new(Exit::Failed, format!("{} cannot be removed: {error}", store.display())));
             }
-            _ => Ok(()),
         }
+        Ok(())
+    }
+
+    /// Keeps the proof that the block of a snapshot is final, before the chain begins there.
+    pub fn keep_trust(&self, proof: &[u8]) -> Result<(), Failure> {
+        let path = self.path.join(TRUST);
+        let written = File::create(&path).and_then(|mut file| file.write_all(proof).and_then(|()| file.sync_all()));
+        written.map_err(|error| Failure::new(Exit::Failed, format!("{} cannot be written: {error}", path.display())))
     }
 
     /// Opens the chain of a network, and begins it where the folder is new.
     pub fn open_chain(&self, network: &str) -> Result<Chain, Failure> {
         let (_, text, genesis) = super::genesis::load(network)?;
-        Chain::open(&self.path.join(STORE), genesis, text).map_err(|error| store_failure(&error))
+        let path = self.path.join(TRUST);
+        let trust = match fs::read(&path) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => {
+                return Err(Failure::new(Exit::Failed, format!("{} cannot be read: {error}", path.display())));
+            }
+        };
+        Chain::open(&self.path.join(STORE), genesis, text, trust.as_deref()).map_err(|error| store_failure(&error))
     }
 
     /// Opens the store alone, whatever it holds.

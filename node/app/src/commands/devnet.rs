@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 use cpc_genesis::known_key;
+use cpc_primitives::SecretKey;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -22,6 +23,7 @@ use crate::chain::producer::{self, ProduceError};
 ///
 /// Makes a block every 500 ms through the real ledger and store, gives money away, and serves the chain API. Its keys
 /// are known to everybody: nothing on it is worth anything. Ctrl-C stops it; the next start goes on from there.
+/// With --network FILE it runs another chain spec whose only seat is the known key NAME/0/consensus.
 #[derive(Debug, Args)]
 pub struct DevnetArgs {
     /// Where the chain is kept; `devnet` under the data directory without it
@@ -41,16 +43,24 @@ pub fn run(args: &DevnetArgs, context: &Context) -> Result<(), Failure> {
     if args.fresh {
         folder.clear()?;
     }
-    let chain = Arc::new(folder.open_chain("devnet")?);
+    let chain = Arc::new(folder.open_chain(&context.network)?);
+    let key = known_key(&format!("{}/0/consensus", chain.genesis().spec.name));
+    chain.check_alone(&key.public()).map_err(|error| produce_failure(&error))?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Failed, format!("no threads to serve with: {error}")))?;
-    runtime.block_on(serve(args.listen, folder.path(), chain, context))
+    runtime.block_on(serve(args.listen, folder.path(), chain, key, context))
 }
 
-async fn serve(listen: SocketAddr, dir: &Path, chain: Arc<Chain>, context: &Context) -> Result<(), Failure> {
+async fn serve(
+    listen: SocketAddr,
+    dir: &Path,
+    chain: Arc<Chain>,
+    key: SecretKey,
+    context: &Context,
+) -> Result<(), Failure> {
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(|error| {
         Failure::new(Exit::Failed, format!("cannot listen on {listen}: {error}"))
             .hint("something else uses this port; choose another with --listen 127.0.0.1:8001")
@@ -63,7 +73,6 @@ async fn serve(listen: SocketAddr, dir: &Path, chain: Arc<Chain>, context: &Cont
     let maker = thread::Builder::new()
         .name("producer".to_owned())
         .spawn(move || {
-            let key = known_key("devnet/0/consensus");
             // The receiver is gone only when the process is ending already.
             let _ = ended.send(producer::run(&worker, &key, &told));
         })
@@ -128,7 +137,7 @@ fn greet(address: SocketAddr, dir: &Path, chain: &Chain, context: &Context) {
         }));
         return;
     }
-    println!("cpc devnet: one validator, a block every {} ms", chain.params().interval_ms);
+    println!("cpc {}: one validator, a block every {} ms", genesis.spec.name, chain.params().interval_ms);
     println!("  chain API  {url}/api/v1/status");
     println!("  genesis    {}", genesis.id());
     println!("  data       {}", dir.display());

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use cpc_light::ProofFile;
 use cpc_primitives::BlockId;
-use cpc_primitives::state::StateKey;
 use cpc_store::{Listed, Snapshot, SnapshotError, Trusted};
 use serde_json::json;
 
@@ -63,7 +62,7 @@ pub fn run(command: SnapshotCommand, context: &Context) -> Result<(), Failure> {
         SnapshotCommand::Create { dir, output } => create(dir.as_deref(), &output, context),
         SnapshotCommand::List { parent } => list(&parent, context),
         SnapshotCommand::Verify(from) => {
-            let (snapshot, _) = open(&from, context)?;
+            let Proven { snapshot, .. } = open(&from, context)?;
             context.say("Reading every entry ...");
             snapshot.verify().map_err(|error| failure(&error))?;
             tell("verified", &snapshot, context);
@@ -76,7 +75,7 @@ pub fn run(command: SnapshotCommand, context: &Context) -> Result<(), Failure> {
 fn create(dir: Option<&Path>, output: &Path, context: &Context) -> Result<(), Failure> {
     let folder = ChainDir::lock_existing(dir, context)?;
     let chain = folder.open_chain(&context.network)?;
-    let proof = chain.state_proof(&StateKey::supply());
+    let proof = chain.snapshot_proof();
     let proof = proof.map_err(|fault| Failure::new(fault_exit(&fault), fault.to_string()))?.ok_or_else(|| {
         Failure::new(Exit::NotNow, "there is only block 0, which every node has").hint("wait for a block")
     })?;
@@ -114,17 +113,30 @@ fn list(parent: &Path, context: &Context) -> Result<(), Failure> {
 }
 
 fn restore(from: &FromArgs, dir: Option<&Path>, context: &Context) -> Result<(), Failure> {
-    let (snapshot, trusted) = open(from, context)?;
+    let Proven { snapshot, trusted, proof } = open(from, context)?;
     let folder = ChainDir::lock(dir, context)?;
     let store = folder.open_store()?;
+    if !store.is_empty() {
+        let tip = store.tip().map(|tip| tip.height()).unwrap_or_default();
+        return Err(failure(&SnapshotError::NotEmpty { tip }));
+    }
+    // Before the chain: without it the proofs of later blocks would lack the epochs that the snapshot leaves out.
+    folder.keep_trust(&proof)?;
     context.say("Reading every entry ...");
     store.restore(&snapshot, trusted).map_err(|error| failure(&error))?;
     tell("restored", &snapshot, context);
     Ok(())
 }
 
+/// A snapshot whose block is final; its entries are not read yet.
+struct Proven {
+    snapshot: Snapshot,
+    trusted: Trusted,
+    proof: Vec<u8>,
+}
+
 /// Opens a snapshot, and demands the proof that its block is final.
-fn open(from: &FromArgs, context: &Context) -> Result<(Snapshot, Trusted), Failure> {
+fn open(from: &FromArgs, context: &Context) -> Result<Proven, Failure> {
     let genesis: BlockId = super::verify::genesis_of(from.genesis.as_deref(), context)?;
     let snapshot = Snapshot::open(&from.snapshot).map_err(|error| failure(&error))?;
     let path = from.snapshot.join(FINALITY);
@@ -138,7 +150,7 @@ fn open(from: &FromArgs, context: &Context) -> Result<(Snapshot, Trusted), Failu
         let words = format!("the snapshot is of block {found}, the proof beside it of block {}", trusted.block);
         return Err(Failure::new(Exit::VerificationFailed, words));
     }
-    Ok((snapshot, trusted))
+    Ok(Proven { snapshot, trusted, proof: bytes })
 }
 
 fn tell(what: &str, snapshot: &Snapshot, context: &Context) {
