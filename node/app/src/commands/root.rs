@@ -30,6 +30,7 @@ pub struct Cli {
 
 /// What every command understands.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 struct Globals {
     /// Answers in JSON: one object in one line, with a version
     #[arg(long, global = true)]

@@ -53,7 +53,7 @@ pub struct FromArgs {
     genesis: Option<String>,
 }
 
-/// The file beside the chunks that proves the block final to whoever trusts the genesis.
+/// The file beside the chunks that proves the block final to whoever trusts the genesis (SNAP-6).
 const FINALITY: &str = "finality.proof";
 
 /// Runs one of them.
