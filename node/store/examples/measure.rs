@@ -1,7 +1,8 @@
 //! Measures the store: what one block of transfers costs, in parts, over a growing state, and in a flooded bucket.
 //!
 //! Question: how long do root and synced commit of 20,000 changed accounts take over a million, and how does that
-//! grow? Run with `--release`, optionally with the number of rounds.
+//! grow? Run with `--release`, optionally with the number of rounds and the word `ground`. Beside the time on the clock
+//! stands the time on the processors, which a busy machine does not stretch.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,6 +30,7 @@ const GROUND: usize = 10_000;
 
 fn main() {
     let rounds = std::env::args().nth(1).map_or(9, |rounds| rounds.parse().expect("a number of rounds"));
+    let flooded = std::env::args().nth(2).is_some_and(|word| word == "ground");
     let dir = tempfile::tempdir().expect("a directory");
     let kv = Arc::new(RocksKv::open(dir.path(), &[], RocksOptions::default()).expect("it opens"));
     let store = Store::open(kv, Options::default()).expect("nothing is there");
@@ -55,23 +57,13 @@ fn main() {
     });
     bench.reads(accounts);
 
-    let begun = Instant::now();
-    let ground = grind(GROUND);
-    println!("ground {GROUND} keys of bucket 0 in {:?}", begun.elapsed());
-    let ordinary: Vec<StateKey> = (0..GROUND).map(|n| long_key(u64::MAX - n as u64)).collect();
-    for (name, keys) in [("ordinary", &ordinary), ("ground", &ground)] {
-        bench.block(&keys.iter().map(|key| (key.clone(), Some(vec![1; 25]))).collect());
-        for touched in [1, 100, GROUND] {
-            let keys = keys.clone();
-            bench.report(&format!("{name} keys, {touched} of {GROUND} touched"), rounds, move |rng| {
-                keys.sample(rng, touched).cloned().collect()
-            });
-        }
+    if flooded {
+        bench.flood(rounds);
     }
     println!("{:?}", bench.store.stats().expect("there is a tip"));
     let begun = Instant::now();
     let report = bench.store.check(&mut |_, _| {}).expect("readable");
-    println!("full check of {} entries: {:?}, sound: {}", report.entries, begun.elapsed(), report.is_sound());
+    println!("full check of {} entries: {:?}, {:?}", report.entries, begun.elapsed(), report.differences);
     let begun = Instant::now();
     let snapshot = bench.store.create_snapshot(&dir.path().join("snapshots")).expect("there is room");
     println!("snapshot made and verified in {:?}: {}", begun.elapsed(), snapshot.dir.display());
@@ -83,6 +75,35 @@ fn main() {
     println!("start: database {opened:?}, with the check of the roots {:?}", begun.elapsed());
 }
 
+/// A moment, on the clock and on the processors.
+struct Moment(Instant, Duration);
+
+/// How long something took, on the clock and on the processors.
+type Took = (Duration, Duration);
+
+impl Moment {
+    fn now() -> Self {
+        Self(Instant::now(), processor_time())
+    }
+
+    fn took(&self) -> Took {
+        (self.0.elapsed(), processor_time().saturating_sub(self.1))
+    }
+}
+
+/// The processor time of the threads that bear this program's name: its own and rayon's, not the database's.
+fn processor_time() -> Duration {
+    let threads = std::fs::read_dir("/proc/self/task").expect("there are threads");
+    let nanos = threads.filter_map(|thread| {
+        let dir = thread.ok()?.path();
+        let name = std::fs::read_to_string(dir.join("comm")).ok()?;
+        let times = std::fs::read_to_string(dir.join("schedstat")).ok()?;
+        let own = name.starts_with("measure").then_some(times)?;
+        own.split(' ').next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanos.sum())
+}
+
 struct Bench {
     store: Store,
     rng: ChaCha8Rng,
@@ -91,18 +112,35 @@ struct Bench {
 
 impl Bench {
     /// Commits a block, and says how long root and commit took.
-    fn block(&mut self, delta: &Delta) -> (Duration, Duration) {
-        let begun = Instant::now();
+    fn block(&mut self, delta: &Delta) -> (Took, Took) {
+        let begun = Moment::now();
         let overlay = self.store.overlay(None, delta).expect("readable");
-        let root = begun.elapsed();
+        let root = begun.took();
         let tip = self.store.tip().expect("it has begun");
         let mut header = header(Some(&tip.header), overlay.root());
-        header.tx_root = tx_root([].into_iter());
         let txs = if delta.len() == TOUCHED { self.txs.clone() } else { Vec::new() };
+        header.tx_root = tx_root(txs.iter().map(SignedTx::hash));
         let block = Block { header, txs: Bounded::new(txs).expect("few enough") };
-        let begun = Instant::now();
+        let begun = Moment::now();
         self.store.commit(&overlay, &block, &[0; 2000], &[0; 10_000]).expect("it is the next block");
-        (root, begun.elapsed())
+        (root, begun.took())
+    }
+
+    /// The same number of updates in ordinary buckets and in one that somebody has filled.
+    fn flood(&mut self, rounds: usize) {
+        let begun = Instant::now();
+        let ground = grind(GROUND);
+        println!("ground {GROUND} keys of bucket 0 in {:?}", begun.elapsed());
+        let ordinary: Vec<StateKey> = (0..GROUND).map(|n| long_key(u64::MAX - n as u64)).collect();
+        for (name, keys) in [("ordinary", &ordinary), ("ground", &ground)] {
+            self.block(&keys.iter().map(|key| (key.clone(), Some(vec![1; 25]))).collect());
+            for touched in [1, 100, GROUND] {
+                let keys = keys.clone();
+                self.report(&format!("{name} keys, {touched} of {GROUND} touched"), rounds, move |rng| {
+                    keys.sample(rng, touched).cloned().collect()
+                });
+            }
+        }
     }
 
     fn report(&mut self, what: &str, rounds: usize, keys: impl Fn(&mut ChaCha8Rng) -> Vec<StateKey>) {
@@ -112,9 +150,9 @@ impl Bench {
             let keys = keys(&mut self.rng);
             let mut value = [7; 25];
             value[..8].copy_from_slice(&self.rng.random::<[u8; 8]>());
-            let begun = Instant::now();
+            let begun = Moment::now();
             self.store.prefetch(&keys).expect("readable");
-            let fetch = begun.elapsed();
+            let fetch = begun.took();
             let delta: Delta = keys.into_iter().map(|key| (key, Some(value.to_vec()))).collect();
             let before = self.store.stats().expect("there is a tip").written_bytes;
             let (root, commit) = self.block(&delta);
@@ -139,21 +177,29 @@ impl Bench {
             if how == "cold" {
                 self.store.forget_pages();
             }
-            let begun = Instant::now();
+            let begun = Moment::now();
             self.store.prefetch(&keys).expect("readable");
-            let fetch = begun.elapsed();
-            let begun = Instant::now();
+            let fetch = begun.took();
+            let begun = Moment::now();
             let base = self.store.base();
             let found = keys.iter().filter(|key| base.read(key).expect("readable").is_some()).count();
-            println!("{found} accounts: {how} prefetch {fetch:?}, then single reads {:?}", begun.elapsed());
+            println!(
+                "{found} accounts: {how} prefetch {}, then single reads {}",
+                spread(vec![fetch]),
+                spread(vec![begun.took()])
+            );
         }
     }
 }
 
-/// Median, with the least and the most.
-fn spread(mut times: Vec<Duration>) -> String {
-    times.sort();
-    format!("{:?} ({:?} to {:?})", times[times.len() / 2], times[0], times[times.len() - 1])
+/// Median of the clock with the least and the most, then the median of the processors.
+fn spread(times: Vec<Took>) -> String {
+    let (mut clock, mut processors): (Vec<Duration>, Vec<Duration>) = times.into_iter().unzip();
+    clock.sort();
+    processors.sort();
+    let middle = clock.len() / 2;
+    let last = clock.len() - 1;
+    format!("{:.1?} ({:.1?} to {:.1?}, processors {:.1?})", clock[middle], clock[0], clock[last], processors[middle])
 }
 
 fn account(n: u64) -> StateKey {

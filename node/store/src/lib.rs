@@ -30,7 +30,9 @@ pub use error::StoreError;
 pub use index::{Events, Index, IndexEvent, Indexed, PAGE_ROWS_MAX, Place, TaskStatus, tx_events};
 pub use mem::{Damage, MemKv};
 pub use rocks::{RocksKv, RocksOptions};
-pub use snapshot::{BUCKET_BYTES_MAX, CHUNKS, Chunk, Manifest, SNAPSHOT_VERSION, Snapshot, SnapshotError, Trusted};
+pub use snapshot::{
+    BUCKET_BYTES_MAX, CHUNKS, Chunk, Listed, Manifest, SNAPSHOT_VERSION, Snapshot, SnapshotError, Trusted,
+};
 pub use spaces::SPACES;
 pub use store::{Base, CERTIFICATE_BYTES_MAX, FORMAT_VERSION, Options, Overlay, RECEIPTS_BYTES_MAX, Stats, Store};
 pub use tree::Tip;

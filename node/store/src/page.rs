@@ -3,6 +3,7 @@
 //! Pages are the nodes of a trie with 16 children each over the nibbles of the key's hash. They say how the entries
 //! lie on the disk and nothing of what a root is: that is TREE-3, bit by bit, whatever the pages are.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use cpc_primitives::limits::{BUCKET_DEPTH_MAX, STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX};
@@ -125,17 +126,57 @@ fn place(nibbles: u8) -> (usize, bool) {
 pub(crate) struct Entry {
     hash: KeyHash,
     leaf: Digest,
-    /// The key, then the value.
-    data: Arc<[u8]>,
+    data: Data,
     key_len: u8,
+}
+
+/// The key of an entry, then its value.
+///
+/// An account fits in place: a page of one account is then a single piece of memory, and reading it a single miss.
+#[derive(Clone, Debug)]
+enum Data {
+    Short { length: u8, bytes: [u8; SHORT_BYTES_MAX] },
+    Long(Arc<[u8]>),
+}
+
+/// Bytes that an entry holds in place: a key of 21 bytes and an account of 24 fit.
+const SHORT_BYTES_MAX: usize = 54;
+
+impl Data {
+    fn new(key: &[u8], value: &[u8]) -> Self {
+        let end = key.len() + value.len();
+        match u8::try_from(end) {
+            Ok(length) if end <= SHORT_BYTES_MAX => {
+                let mut bytes = [0; SHORT_BYTES_MAX];
+                bytes[..key.len()].copy_from_slice(key);
+                bytes[key.len()..end].copy_from_slice(value);
+                Self::Short { length, bytes }
+            }
+            _ => Self::Long([key, value].concat().into()),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Short { length, bytes } => &bytes[..usize::from(*length)],
+            Self::Long(bytes) => bytes,
+        }
+    }
+
+    /// Memory beside the entry itself.
+    fn heap(&self) -> usize {
+        match self {
+            Self::Short { .. } => 0,
+            Self::Long(bytes) => 32 + bytes.len(),
+        }
+    }
 }
 
 impl Entry {
     /// An entry of a key whose hash is known; the value is within its limit.
     pub(crate) fn new(hash: KeyHash, key: &[u8], value: &[u8]) -> Self {
         let key_len = u8::try_from(key.len()).expect("a state key has at most 64 bytes");
-        let data: Arc<[u8]> = [key, value].concat().into();
-        Self { hash, leaf: leaf_of(key, &value_hash(value)), data, key_len }
+        Self { hash, leaf: leaf_of(key, &value_hash(value)), data: Data::new(key, value), key_len }
     }
 
     pub(crate) fn hash(&self) -> &KeyHash {
@@ -143,11 +184,11 @@ impl Entry {
     }
 
     pub(crate) fn key(&self) -> &[u8] {
-        &self.data[..usize::from(self.key_len)]
+        &self.data.bytes()[..usize::from(self.key_len)]
     }
 
     pub(crate) fn value(&self) -> &[u8] {
-        &self.data[usize::from(self.key_len)..]
+        &self.data.bytes()[usize::from(self.key_len)..]
     }
 
     pub(crate) fn state_key(&self) -> StateKey {
@@ -177,9 +218,27 @@ pub(crate) struct Page {
 #[derive(Debug)]
 pub(crate) enum Body {
     /// At most [`LEAF_ENTRIES_MAX`] entries, in the order of their hashes.
-    Leaf(Box<[Entry]>),
+    Leaf(Entries),
     /// More of them, in 16 pages below.
     Inner(Box<Inner>),
+}
+
+/// A few entries; one alone, as in most pages of a young chain, lies in the page itself.
+#[derive(Debug)]
+pub(crate) enum Entries {
+    One(Entry),
+    More(Box<[Entry]>),
+}
+
+impl Deref for Entries {
+    type Target = [Entry];
+
+    fn deref(&self) -> &[Entry] {
+        match self {
+            Self::One(entry) => core::slice::from_ref(entry),
+            Self::More(entries) => entries,
+        }
+    }
 }
 
 /// A page of which only the parts below are known.
@@ -196,8 +255,21 @@ pub(crate) type Malformed = &'static str;
 
 impl Page {
     /// A page that holds its entries, in the order of their hashes.
-    pub(crate) fn leaf(id: &PageId, entries: Vec<Entry>) -> Self {
-        Self { part: fold(&entries, id.depth()), body: Body::Leaf(entries.into()) }
+    pub(crate) fn leaf(id: &PageId, mut entries: Vec<Entry>) -> Self {
+        let part = fold(&entries, id.depth());
+        let entries = match (entries.pop(), entries.is_empty()) {
+            (Some(only), true) => Entries::One(only),
+            (last, _) => {
+                entries.extend(last);
+                Entries::More(entries.into())
+            }
+        };
+        Self { part, body: Body::Leaf(entries) }
+    }
+
+    /// A page of one entry.
+    pub(crate) fn of_one(entry: Entry) -> Self {
+        Self { part: Part::Leaf(entry.leaf), body: Body::Leaf(Entries::One(entry)) }
     }
 
     /// A page over pages.
@@ -230,13 +302,16 @@ impl Page {
         }
     }
 
-    /// About how much memory the page takes, for the cache's bound.
-    pub(crate) fn weight(&self) -> u64 {
-        let bytes = match &self.body {
-            Body::Leaf(entries) => entries.iter().map(|entry| size_of::<Entry>() + 32 + entry.data.len()).sum(),
+    /// About how much memory the page takes, its place in the cache included.
+    pub(crate) fn weight(&self) -> u32 {
+        let beside = match &self.body {
+            Body::Leaf(Entries::One(entry)) => entry.data.heap(),
+            Body::Leaf(Entries::More(entries)) => {
+                entries.iter().map(|entry| size_of::<Entry>() + entry.data.heap()).sum()
+            }
             Body::Inner(_) => size_of::<Inner>(),
         };
-        u64::try_from(PAGE_OVERHEAD + bytes).expect("a page is far below 2^64 bytes")
+        u32::try_from(SLOT_BYTES + size_of::<Self>() + beside).expect("a page holds eight values at most")
     }
 
     /// The bytes of the row (TRE-3).
@@ -325,12 +400,12 @@ pub(crate) fn split(entries: &[Entry], depth: u32) -> usize {
 }
 
 /// What an entry of the cache costs beside its page's own bytes.
-const PAGE_OVERHEAD: usize = 192;
+const SLOT_BYTES: usize = 112;
 const LEAF: u8 = 0;
 const INNER: u8 = 1;
 
 fn encode_leaf(entries: &[Entry]) -> Vec<u8> {
-    let bytes: usize = entries.iter().map(|entry| 5 + entry.data.len()).sum();
+    let bytes: usize = entries.iter().map(|entry| 5 + entry.data.bytes().len()).sum();
     let mut out = Vec::with_capacity(2 + bytes);
     out.push(LEAF);
     out.push(u8::try_from(entries.len()).expect("a page holds a few entries"));
@@ -338,7 +413,7 @@ fn encode_leaf(entries: &[Entry]) -> Vec<u8> {
         let value = u32::try_from(entry.value().len()).expect("a value has at most 64 KiB");
         out.push(entry.key_len);
         out.extend_from_slice(&value.to_le_bytes());
-        out.extend_from_slice(&entry.data);
+        out.extend_from_slice(entry.data.bytes());
     }
     out
 }

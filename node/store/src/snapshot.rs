@@ -22,7 +22,7 @@ use crate::dense::climb_alone;
 use crate::error::StoreError;
 use crate::page::{Body, Entry, Page, PageId};
 use crate::spaces::{FORMAT, GENESIS, LOWEST, META, PAGES, RESTORING, height_key};
-use crate::store::{CERTIFICATE_BYTES_MAX, FORMAT_VERSION, Store, block_rows, damaged, root_rows, wipe};
+use crate::store::{BlockBytes, CERTIFICATE_BYTES_MAX, FORMAT_VERSION, Store, block_rows, damaged, root_rows, wipe};
 use crate::update::{ChangedPage, grow};
 
 /// The format of the files (SNAP-1).
@@ -70,6 +70,15 @@ pub struct Snapshot {
     pub dir: PathBuf,
     /// What it is of.
     pub manifest: Manifest,
+}
+
+/// A directory that is a snapshot, or should be one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listed {
+    /// The directory.
+    pub dir: PathBuf,
+    /// The snapshot, or what is wrong with it.
+    pub snapshot: Result<Snapshot, SnapshotError>,
 }
 
 /// What the caller knows to be final, from a certificate it has checked.
@@ -153,8 +162,8 @@ impl Snapshot {
         Ok(Self { dir: dir.to_owned(), manifest })
     }
 
-    /// The snapshots under a directory, each with what is wrong with it, in the order of their names.
-    pub fn list(parent: &Path) -> Result<Vec<(PathBuf, Result<Self, SnapshotError>)>, SnapshotError> {
+    /// The snapshots under a directory, in the order of their names.
+    pub fn list(parent: &Path) -> Result<Vec<Listed>, SnapshotError> {
         let unreadable = |error| file_error(parent, &error);
         let mut dirs = Vec::new();
         for entry in fs::read_dir(parent).map_err(unreadable)? {
@@ -165,7 +174,7 @@ impl Snapshot {
             }
         }
         dirs.sort();
-        Ok(dirs.into_iter().map(|dir| (dir.clone(), Self::open(&dir))).collect())
+        Ok(dirs.into_iter().map(|dir| Listed { snapshot: Self::open(&dir), dir }).collect())
     }
 
     /// Checks every entry against the state root of the header, and the block against its id (SNAP-3).
@@ -305,6 +314,7 @@ impl Store {
         same(trusted.genesis, snapshot.manifest.genesis).map_err(SnapshotError::Genesis)?;
         same(trusted.block, snapshot.manifest.header.id()).map_err(SnapshotError::Block)?;
         snapshot.verify()?;
+        self.clear_unfinished()?;
 
         let mut mark = Batch::default();
         mark.put(META, RESTORING, trusted.block.0.0);
@@ -351,7 +361,9 @@ impl Store {
         batch.put(META, GENESIS, trusted.genesis.0.0);
         batch.put(META, LOWEST, height_key(block.header.height));
         // SNAP-4: no header commits to receipts, so that those of this block are left behind.
-        block_rows(&mut batch, &block, trusted.block, &snapshot.manifest.certificate, &[]);
+        let certificate = &snapshot.manifest.certificate;
+        let bytes = BlockBytes { id: trusted.block, block: block.encode(), certificate, receipts: &[] };
+        block_rows(&mut batch, &block.header, &bytes);
         batch.delete(META, RESTORING);
         Ok(self.write(batch, Durability::Synced)?)
     }
@@ -498,7 +510,7 @@ fn root_of_chunks(chunks: &[Chunk]) -> Digest {
 
 fn write_entries(out: &mut impl io::Write, page: &Page, info: &mut Chunk) -> io::Result<()> {
     let Body::Leaf(entries) = page.body() else { return Ok(()) };
-    for entry in entries {
+    for entry in entries.iter() {
         let key = u8::try_from(entry.key().len()).expect("a key has at most 64 bytes");
         let value = u32::try_from(entry.value().len()).expect("a value has at most 64 KiB");
         out.write_all(&[key])?;

@@ -115,10 +115,7 @@ impl Store {
             }),
         };
         store.check_format()?;
-        // SNAP-5: what an interrupted restore left is not a state of any block.
-        if store.kv().get(META, RESTORING)?.is_some() {
-            wipe(store.kv())?;
-        }
+        store.clear_unfinished()?;
         store.load()?;
         Ok(store)
     }
@@ -142,13 +139,14 @@ impl Store {
         let lineage = self.tree().extend(&lineage, layer);
 
         let _writing = self.writing();
+        self.clear_unfinished()?;
         let layer = self.tree().next_layer(&lineage)?;
-        let block = Block { header: header.clone(), txs: Bounded::default() };
+        let block = Block { header: header.clone(), txs: Bounded::default() }.encode();
         let mut batch = state_rows(layer);
         batch.put(META, FORMAT, FORMAT_VERSION.to_le_bytes());
         batch.put(META, GENESIS, id.0.0);
         batch.put(META, LOWEST, height_key(Height(0)));
-        block_rows(&mut batch, &block, id, &[], &[]);
+        block_rows(&mut batch, header, &BlockBytes { id, block, certificate: &[], receipts: &[] });
         self.write_layer(layer, batch, Tip { header: Arc::new(header.clone()), id })
     }
 
@@ -216,11 +214,13 @@ impl Store {
         same(tip.id, header.parent).map_err(StoreError::Parent)?;
         let layer = self.tree().next_layer(&overlay.lineage)?;
         same(header.state_root, layer.root()).map_err(StoreError::StateRoot)?;
+        let bytes = BlockBytes { id, block: block.encode(), certificate, receipts };
+        short_enough("a block", &bytes.block, BLOCK_BYTES_MAX)?;
         short_enough("a certificate", certificate, CERTIFICATE_BYTES_MAX)?;
         short_enough("receipts", receipts, RECEIPTS_BYTES_MAX)?;
 
         let mut batch = state_rows(layer);
-        block_rows(&mut batch, block, id, certificate, receipts);
+        block_rows(&mut batch, header, &bytes);
         self.write_layer(layer, batch, Tip { header: Arc::new(header.clone()), id })
     }
 
@@ -325,6 +325,11 @@ impl Store {
         let bytes = u64::try_from(bytes).expect("a batch in memory fits 64 bits");
         self.shared.written_bytes.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// SNAP-5: what an interrupted restore left is not a state of any block.
+    pub(crate) fn clear_unfinished(&self) -> Result<(), Fault> {
+        if self.kv().get(META, RESTORING)?.is_some() { wipe(self.kv()) } else { Ok(()) }
     }
 
     fn check_format(&self) -> Result<(), StoreError> {
@@ -545,18 +550,26 @@ pub(crate) fn root_rows(batch: &mut Batch, roots: &[(u32, Digest)]) {
     }
 }
 
+/// What is kept of a block beside its header.
+pub(crate) struct BlockBytes<'a> {
+    pub(crate) id: BlockId,
+    pub(crate) block: Vec<u8>,
+    pub(crate) certificate: &'a [u8],
+    pub(crate) receipts: &'a [u8],
+}
+
 /// The rows of a block, and that it is applied (STO-3).
-pub(crate) fn block_rows(batch: &mut Batch, block: &Block, id: BlockId, certificate: &[u8], receipts: &[u8]) {
-    let key = height_key(block.header.height);
-    batch.put(HEADERS, key, encode(&block.header));
-    batch.put(BLOCKS, key, block.encode());
-    if !certificate.is_empty() {
-        batch.put(CERTIFICATES, key, certificate);
+pub(crate) fn block_rows(batch: &mut Batch, header: &Header, bytes: &BlockBytes<'_>) {
+    let key = height_key(header.height);
+    batch.put(HEADERS, key, encode(header));
+    batch.put(BLOCKS, key, bytes.block.as_slice());
+    if !bytes.certificate.is_empty() {
+        batch.put(CERTIFICATES, key, bytes.certificate);
     }
-    if !receipts.is_empty() {
-        batch.put(RECEIPTS, key, receipts);
+    if !bytes.receipts.is_empty() {
+        batch.put(RECEIPTS, key, bytes.receipts);
     }
-    batch.put(IDS, id.0.0, key);
+    batch.put(IDS, bytes.id.0.0, key);
     batch.put(META, APPLIED, key);
 }
 

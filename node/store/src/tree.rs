@@ -167,12 +167,12 @@ impl Tree {
                 return Ok(None);
             }
             let right = |page: &Page| page.part().digest() == wanted && part.is_none_or(|part| page.part() == part);
-            if let Some(page) = self.cache.get(id).filter(|page| right(page)) {
-                return Ok(Some(page));
+            if let Some(cached) = self.cache.get(id).filter(|cached| right(&cached.page)) {
+                return Ok(Some(cached.page));
             }
             let found = self.stored_page(id)?;
             if let Some(page) = found.as_ref().filter(|page| right(page)) {
-                self.cache.insert(*id, Arc::clone(page));
+                self.cache.insert(*id, Cached::new(page));
                 return Ok(found);
             }
             // A commit may have replaced the page between the two looks; without one, the disk is wrong.
@@ -205,7 +205,7 @@ impl Tree {
             .par_chunks(BUCKETS_A_PIECE)
             .map(|buckets| self.grow_buckets(lineage, buckets))
             .collect::<Result<_, _>>()?;
-        let pages = ChangedPages::new(pages.concat());
+        let pages = ChangedPages::new(pages.into_iter().flatten().collect());
         let layers: Vec<&Levels> = lineage.layers.iter().map(|layer| &layer.levels).collect();
         let levels = raise(&layers, pages.roots(), || self.beside(lineage)).ok_or(StoreError::Stale)?;
         let root = match levels[20].first() {
@@ -312,7 +312,7 @@ impl Tree {
         }
         for page in layer.pages.iter() {
             match &page.new {
-                Some(new) => self.cache.insert(page.id, Arc::clone(new)),
+                Some(new) => self.cache.insert(page.id, Cached::new(new)),
                 None => drop(self.cache.remove(&page.id)),
             }
         }
@@ -469,14 +469,27 @@ const BUCKETS_A_PIECE: usize = 256;
 /// A page with a few accounts, for sizing the cache's table.
 const PAGE_BYTES_TYPICAL: u64 = 512;
 
-type PageCache = Cache<PageId, Arc<Page>, ByBytes, PageHash>;
+type PageCache = Cache<PageId, Cached, ByBytes, PageHash>;
+
+/// A page with its weight beside it: the cache asks for the weight of what it drops, which is far away by then.
+#[derive(Clone)]
+struct Cached {
+    page: Arc<Page>,
+    weight: u32,
+}
+
+impl Cached {
+    fn new(page: &Arc<Page>) -> Self {
+        Self { page: Arc::clone(page), weight: page.weight() }
+    }
+}
 
 #[derive(Clone)]
 struct ByBytes;
 
-impl Weighter<PageId, Arc<Page>> for ByBytes {
-    fn weight(&self, _: &PageId, page: &Arc<Page>) -> u64 {
-        page.weight()
+impl Weighter<PageId, Cached> for ByBytes {
+    fn weight(&self, _: &PageId, cached: &Cached) -> u64 {
+        u64::from(cached.weight)
     }
 }
 

@@ -52,10 +52,15 @@ pub(crate) fn apply<P: Pages>(
         return Ok(grow(id, merge(&[], changes).unwrap_or_default(), out)?);
     };
     match page.body() {
-        Body::Leaf(entries) => match merge(entries, changes) {
-            None => Ok(Some(Arc::clone(page))),
-            Some(entries) => Ok(grow(id, entries, out)?),
-        },
+        Body::Leaf(entries) => {
+            if let Some(entry) = replace_only(entries, changes) {
+                return Ok(Some(Arc::new(Page::of_one(entry))));
+            }
+            match merge(entries, changes) {
+                None => Ok(Some(Arc::clone(page))),
+                Some(entries) => Ok(grow(id, entries, out)?),
+            }
+        }
         Body::Inner(inner) => below(pages, id, (page, inner), changes, out),
     }
 }
@@ -69,9 +74,21 @@ pub(crate) fn same_page(a: Option<&Arc<Page>>, b: Option<&Arc<Page>>) -> bool {
     }
 }
 
+/// The entry that comes in place of the only one, which is the commonest change by far.
+fn replace_only(entries: &[Entry], changes: &[Change<'_>]) -> Option<Entry> {
+    match (entries, changes) {
+        ([old], [Change { hash, key, value: Some(value) }]) if old.hash() == hash && old.value() != *value => {
+            Some(Entry::new(*hash, key.bytes(), value))
+        }
+        _ => None,
+    }
+}
+
 /// The entries after the changes, or `None` where they are the same.
 fn merge(entries: &[Entry], changes: &[Change<'_>]) -> Option<Vec<Entry>> {
-    let mut merged = Vec::with_capacity(entries.len() + changes.len());
+    // Room for exactly what there will be, so that the page takes the list as it is.
+    let known = changes.iter().filter(|change| entries.iter().any(|entry| *entry.hash() == change.hash)).count();
+    let mut merged = Vec::with_capacity(entries.len() + changes.len() - known);
     let mut left = entries.iter().peekable();
     let mut differs = false;
     for change in changes {
