@@ -1,6 +1,6 @@
 //! Keys that everybody knows: for devnets, and for the rehearsal of a network before its real validators join.
 
-use cpc_primitives::chain::{BEACON_STEPS, SECRET_STEPS, advance};
+use cpc_primitives::hash_chain::{BEACON_STEPS, SECRET_STEPS, advance};
 use cpc_primitives::result::KernelId;
 use cpc_primitives::tx::{ChainEnds, KeyUse, NetAddress, ProvenKey, Registration};
 use cpc_primitives::{Address, Bounded, Bps, ChainId, Digest, Domain, SecretKey};

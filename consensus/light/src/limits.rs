@@ -1,6 +1,6 @@
 //! The limits of this crate's own formats, beside those of `cpc_primitives::limits`.
 
-use cpc_primitives::limits::{BUCKET_BITS, BUCKET_DEPTH_MAX, EVIDENCE_BYTES_MAX, HEADER_BYTES_MAX, SEATS_MAX};
+use cpc_primitives::limits::{BUCKET_BITS, BUCKET_DEPTH_MAX, HEADER_BYTES_MAX, SEATS_MAX};
 
 /// Siblings inside a bucket that one proof of state may name: one for every bit of a key's hash below the bucket.
 pub const BUCKET_SIBLINGS_MAX: usize = 236;
@@ -19,7 +19,6 @@ pub const PROOF_HEADERS_MAX: usize = 1024;
 
 const _: () = assert!(BUCKET_DEPTH_MAX == 236 && BUCKET_BITS == 20, "every bit of a key's hash has room for a sibling");
 const _: () = assert!(SEATS_MAX * 64 + SEATS_MAX / 8 + 128 < CERTIFICATE_BYTES_MAX, "a full certificate has room");
-const _: () = assert!(CERTIFICATE_BYTES_MAX < EVIDENCE_BYTES_MAX, "evidence never needs more than a certificate");
 const _: () =
     assert!(PROOF_HEADERS_MAX * HEADER_BYTES_MAX < PROOF_FILE_BYTES_MAX / 2, "headers leave room for the trust");
 const _: () = assert!(

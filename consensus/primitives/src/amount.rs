@@ -131,9 +131,9 @@ impl Bps {
 impl Add for Amount {
     type Output = Self;
 
-    /// Panics on overflow: the supply is below `2^100` units, so an overflow is a bug and not an input.
+    /// Panics beyond what can ever exist: for amounts that the ledger has checked, never for an input.
     fn add(self, other: Self) -> Self {
-        Self(self.0.checked_add(other.0).expect("amounts of the ledger stay within the supply"))
+        self.checked_add(other).expect("amounts of the ledger stay within the supply")
     }
 }
 

@@ -95,3 +95,47 @@ pub fn tx_root(hashes: impl Iterator<Item = TxHash>) -> Digest {
 pub fn tx_leaf(hash: &TxHash) -> Digest {
     Domain::TxLeaf.hash_bytes(&hash.0.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::amount::Amount;
+    use crate::ids::Nonce;
+    use crate::keys::SecretKey;
+    use crate::tx::{Action, TxBody, Unjail};
+
+    #[test]
+    fn the_fullest_block_of_the_smallest_transactions_is_read_and_written_again() {
+        let key = SecretKey::from_seed(&[1; 32]);
+        let body = TxBody {
+            chain: ChainId(1),
+            nonce: Nonce(0),
+            gas_price: Amount::ZERO,
+            gas_limit: Gas(0),
+            action: Action::Unjail(Unjail {}),
+        };
+        let tx = body.sign(&key);
+        let header = Header {
+            version: 1,
+            chain: ChainId(1),
+            height: Height(1),
+            epoch: Epoch(0),
+            view: View(1),
+            parent_view: View(0),
+            parent: BlockId::default(),
+            time: TimeMs(1),
+            proposer: key.public(),
+            beacon: Digest::ZERO,
+            tx_root: Digest::ZERO,
+            state_root: Digest::ZERO,
+            compute_root: Digest::ZERO,
+            gas_used: Gas(0),
+            next_validators: Digest::ZERO,
+        };
+        let room = BLOCK_BYTES_MAX - encode(&header).len() - 8;
+        let txs = Bounded::new(vec![tx.clone(); room / tx.encode().len()]).expect("bytes end before the count");
+        let bytes = Block { header, txs }.encode();
+        assert!(bytes.len() + tx.encode().len() > BLOCK_BYTES_MAX);
+        assert_eq!(Block::decode(&bytes).expect("within the limit").encode(), bytes);
+    }
+}

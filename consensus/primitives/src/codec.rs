@@ -111,8 +111,9 @@ impl<'a, T, const MAX: usize> IntoIterator for &'a Bounded<T, MAX> {
     }
 }
 
-// SAFETY: both functions forward to `Vec<T>`, so that the size is the size of what is written; the metadata is the
-// dynamic default.
+// SAFETY: the size is that of the 64-bit count and of the elements, which is what is written; the metadata is the dynamic
+// default. `Vec`'s own writing would also bound the memory of the elements, which is larger than their bytes: a list that
+// was read, and so is short enough, has to be writable again.
 unsafe impl<T, const MAX: usize, C: wincode::config::Config> SchemaWrite<C> for Bounded<T, MAX>
 where
     T: SchemaWrite<C, Src = T>,
@@ -120,11 +121,23 @@ where
     type Src = Self;
 
     fn size_of(src: &Self) -> WriteResult<usize> {
-        <Vec<T> as SchemaWrite<C>>::size_of(&src.0)
+        let elements = match T::TYPE_META {
+            TypeMeta::Static { size, .. } => src.0.len().saturating_mul(size),
+            TypeMeta::Dynamic => {
+                let mut sum = 0usize;
+                for item in &src.0 {
+                    sum = sum.saturating_add(T::size_of(item)?);
+                }
+                sum
+            }
+        };
+        Ok(elements.saturating_add(8))
     }
 
-    fn write(writer: impl Writer, src: &Self) -> WriteResult<()> {
-        <Vec<T> as SchemaWrite<C>>::write(writer, &src.0)
+    fn write(mut writer: impl Writer, src: &Self) -> WriteResult<()> {
+        let count = u64::try_from(src.0.len()).expect("a list in memory has at most 64 bits of elements");
+        <u64 as SchemaWrite<C>>::write(writer.by_ref(), &count)?;
+        src.0.iter().try_for_each(|item| T::write(writer.by_ref(), item))
     }
 }
 

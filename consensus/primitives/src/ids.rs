@@ -245,6 +245,11 @@ impl FromStr for Address {
         if parsed.hrp() != HRP {
             return Err(AddressError::Prefix { found: parsed.hrp().to_string(), text: owned() });
         }
+        // KEY-3: 20 bytes are exactly 32 symbols. A decoder alone would pass over a symbol too many, and the checksum
+        // of bech32 is blind to a q that is put in before a final p.
+        if parsed.fe32_iter().count() != 32 {
+            return Err(AddressError::Length { found: parsed.byte_iter().count(), text: owned() });
+        }
         let bytes: Vec<u8> = parsed.byte_iter().collect();
         let bytes = <[u8; 20]>::try_from(bytes.as_slice())
             .map_err(|_| AddressError::Length { found: bytes.len(), text: owned() })?;
@@ -272,6 +277,9 @@ mod tests {
 
         let other = bech32::encode::<Bech32>(Hrp::parse("btc").expect("valid"), &[7; 20]).expect("short");
         assert!(matches!(other.parse::<Address>(), Err(AddressError::Prefix { .. })));
+        for twin in ["cpc1qurswpc8qurswpc8qurswpc8qurswpc8q048e30", "cpc1qurswpc8qurswpc8qurswpc8qurswpc8pjrnvva"] {
+            assert!(matches!(twin.parse::<Address>(), Err(AddressError::Length { .. })), "{twin}");
+        }
         let long = bech32::encode::<Bech32>(HRP, &[7; 21]).expect("short");
         assert!(matches!(long.parse::<Address>(), Err(AddressError::Length { found: 21, .. })));
     }

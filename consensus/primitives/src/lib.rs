@@ -7,10 +7,10 @@
 
 pub mod amount;
 pub mod block;
-pub mod chain;
 pub mod codec;
 pub mod error;
 pub mod hash;
+pub mod hash_chain;
 pub mod ids;
 pub mod keys;
 pub mod kv;

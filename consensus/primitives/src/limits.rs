@@ -48,8 +48,8 @@ pub const PATH_STEPS_MAX: usize = 32;
 /// Leaves of a Merkle tree.
 pub const MERKLE_LEAVES_MAX: u64 = 1 << 31;
 
-/// Bytes of one piece of evidence: two votes, or a vote and a certificate of the largest set.
-pub const EVIDENCE_BYTES_MAX: usize = 32 << 10;
+/// Bytes of one piece of evidence: two votes that exclude each other.
+pub const EVIDENCE_BYTES_MAX: usize = 1 << 10;
 /// Approvals of one TREASURY_SPEND.
 pub const TREASURY_KEYS_MAX: usize = 16;
 
@@ -68,7 +68,6 @@ const _: () = assert!(TX_BYTES_MAX < BLOCK_BYTES_MAX, "a block holds at least on
 const _: () = assert!(BLOCK_BYTES_MAX < FRAME_BYTES_MAX, "a block fits one network frame");
 const _: () = assert!(HEADER_BYTES_MAX + TX_BYTES_MAX < BLOCK_BYTES_MAX, "a header leaves room for a transaction");
 const _: () = assert!(EVIDENCE_BYTES_MAX < TX_BYTES_MAX, "evidence fits a transaction");
-const _: () = assert!(SEATS_MAX * (64 + 8) + 512 < EVIDENCE_BYTES_MAX, "a full certificate fits evidence");
 const _: () = assert!(COMMITTEE_MAX <= SEATS_MAX, "a committee is drawn from the seats");
 const _: () = assert!(1u64 << PATH_STEPS_MAX > MERKLE_LEAVES_MAX, "every leaf has a path");
 const _: () =

@@ -29,8 +29,9 @@ impl Claim {
 
 /// Checks all of them in one equation; `Err` says that at least one is bad, not which (SIG-2).
 ///
-/// The weights are drawn from the hash of the whole batch. Whoever would choose signatures to fit the weights changes
-/// the weights with every choice, and every node draws the same ones.
+/// The weights are drawn from the hash of the whole batch: whoever would choose signatures to fit the weights changes
+/// the weights with every choice. Which weight meets which signature is the verifier's affair; the verdict of good
+/// signatures does not depend on it, and no weights but a negligible part let a bad one through.
 pub fn verify_batch(claims: &[Claim]) -> Result<(), BadSignature> {
     let mut verifier = Verifier::new();
     let mut seed = Domain::BatchWeights.hasher();
@@ -46,7 +47,8 @@ pub fn verify_batch(claims: &[Claim]) -> Result<(), BadSignature> {
 pub fn verify_message_batch(message: &[u8], signed: &[(PublicKey, Signature)]) -> Result<(), BadSignature> {
     let mut verifier = Verifier::new();
     let mut seed = Domain::BatchWeights.hasher();
-    seed.update(&Domain::BatchWeights.hash_bytes(message).0);
+    // Every later part has a fixed length, so that the message's own needs no mark.
+    seed.update(message);
     for (key, signature) in signed {
         seed.update(key.bytes()).update(&signature.0);
         verifier.queue(Item::from((VerificationKeyBytes::from(*key.bytes()), signature.0.into(), &message)));

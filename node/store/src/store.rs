@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cpc_ledger::{Delta, StateRead};
 use cpc_primitives::codec::{Bounded, encode};
 use cpc_primitives::kv::{Batch, Durability, Kv, Space, Write};
-use cpc_primitives::limits::{BLOCK_BYTES_MAX, EVIDENCE_BYTES_MAX};
+use cpc_primitives::limits::BLOCK_BYTES_MAX;
 use cpc_primitives::state::StateKey;
 use cpc_primitives::{Block, BlockId, Digest, Fault, Header, Height, Mismatch, same};
 use rayon::prelude::*;
@@ -26,7 +26,7 @@ use crate::tree::{Layer, Lineage, Tip, Tree};
 /// The format of the directory; a change of any row's bytes counts it up (STO-1).
 pub const FORMAT_VERSION: u32 = 1;
 /// Bytes of a certificate.
-pub const CERTIFICATE_BYTES_MAX: usize = EVIDENCE_BYTES_MAX;
+pub const CERTIFICATE_BYTES_MAX: usize = cpc_light::limits::CERTIFICATE_BYTES_MAX;
 /// Bytes of a block's receipts.
 pub const RECEIPTS_BYTES_MAX: usize = BLOCK_BYTES_MAX;
 

@@ -13,7 +13,7 @@ use cpc_ledger::{Params, Receipt, Reject, StateRead, Supply, TRANSFER_GAS, Verif
 use cpc_light::EpochLink;
 use cpc_primitives::codec::decode;
 use cpc_primitives::kv::Kv;
-use cpc_primitives::limits::BLOCK_BYTES_MAX;
+use cpc_primitives::limits::TXS_PER_BLOCK_MAX;
 use cpc_primitives::state::{Account, StateKey};
 use cpc_primitives::tx::{Action, SignedTx, Transfer, TxBody};
 use cpc_primitives::{Address, Amount, Block, BlockId, Bounded, Fault, Gas, Height, Nonce, TxHash};
@@ -35,6 +35,9 @@ const FAUCET_GIFT_MAX: u64 = 10_000;
 const FAUCET_PAUSE: Duration = Duration::from_millis(20);
 /// A head that is older than so many intervals means that blocks are not being made.
 const STALE_INTERVALS: u64 = 20;
+
+/// What became of a block's transactions, in their order, as the store keeps it.
+pub type Receipts = Bounded<Receipt, TXS_PER_BLOCK_MAX>;
 
 /// A chain that is open on this machine.
 pub struct Chain {
@@ -250,9 +253,9 @@ impl Chain {
     }
 
     /// The receipts of a final block, in the order of its transactions.
-    fn receipts(&self, height: Height) -> Result<Vec<Receipt>, Fault> {
+    fn receipts(&self, height: Height) -> Result<Receipts, Fault> {
         let bytes = self.store.receipts(height)?.unwrap_or_default();
-        decode::<Vec<Receipt>>(&bytes, BLOCK_BYTES_MAX)
+        decode::<Receipts>(&bytes, RECEIPTS_BYTES_MAX)
             .map_err(|error| Fault::Damaged { detail: format!("the receipts of block {height}: {error}") })
     }
 

@@ -9,7 +9,7 @@ use cpc_primitives::codec::encode;
 use cpc_primitives::{Block, BlockId, Bounded, Digest, Epoch, Fault, PublicKey, SecretKey, TimeMs, View};
 use cpc_store::{Base, StoreError};
 
-use super::Chain;
+use super::{Chain, Receipts};
 
 /// Why no block was made. Each of them ends the process: a node that cannot make blocks says so.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +123,7 @@ impl Chain {
         let signature = Vote::Finalize(proposal).sign(&space, key);
         let certificate =
             Finalization::assemble(proposal, &[(0, signature)], &set).expect("the only seat of its set is a quorum");
+        let receipts = Receipts::new(receipts).expect("as many as the block has transactions");
         self.store.commit(&overlay, &block, &certificate.encode(), &encode(&receipts))?;
 
         let mut pending = self.pending();
