@@ -82,6 +82,37 @@ pub(crate) fn memory() -> Result<(u64, u64)> {
     Ok((kib("VmRSS")?, kib("VmHWM")?))
 }
 
+/// Seconds that the threads of this process have run so far, on all cores together; those that have ended are left out.
+fn running() -> Result<f64> {
+    let mut nanoseconds = 0u64;
+    for thread in fs::read_dir("/proc/self/task")? {
+        // A thread that ends meanwhile has nothing more to say.
+        let text = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
+        nanoseconds += text.split(' ').next().and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    }
+    Ok(nanoseconds as f64 / 1e9)
+}
+
+/// A clock with two hands: what passes for everybody, and what the processor works for this process.
+pub(crate) struct Watch {
+    running: f64,
+    start: Instant,
+}
+
+impl Watch {
+    /// Starts it.
+    pub(crate) fn start() -> Result<Self> {
+        let running = running()?;
+        Ok(Self { running, start: Instant::now() })
+    }
+
+    /// The seconds on both hands, shared among so many.
+    pub(crate) fn stop(&self, count: f64) -> Result<(f64, f64)> {
+        let seconds = self.start.elapsed().as_secs_f64();
+        Ok((seconds / count, (running()? - self.running) / count))
+    }
+}
+
 /// Bytes that this process has caused to be written to the disk.
 pub(crate) fn written() -> Result<u64> {
     Ok(field("/proc/self/io", "write_bytes")?.parse()?)

@@ -27,8 +27,9 @@ use crate::machine::Machine;
 use crate::plan::Plan;
 use crate::report::Report;
 
-const USAGE: &str = "cpc-bench [--quick] [--only PART] [--markdown FILE]
+const USAGE: &str = "cpc-bench [--quick] [--rounds N] [--only PART] [--markdown FILE]
   --quick          small numbers that say nothing: whether the benches still work
+  --rounds N       how often all sides take their turns; what is published has at least 7
   --only PART      transfers, updates, growth or ground; may be given more than once
   --markdown FILE  writes the report there, too";
 
@@ -55,10 +56,16 @@ fn main() -> Result<()> {
 
 fn asked(arguments: &[String]) -> Result<Asked> {
     let mut asked = Asked { plan: Plan::full(), parts: Vec::new(), markdown: None };
+    if arguments.iter().any(|argument| argument == "--quick") {
+        asked.plan = Plan::quick();
+    }
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--quick" => asked.plan = Plan::quick(),
+            "--quick" => {}
+            "--rounds" => {
+                asked.plan.rounds = arguments.next().and_then(|rounds| rounds.parse().ok()).context(USAGE)?;
+            }
             "--only" => {
                 let part = arguments.next().context(USAGE)?;
                 if !PARTS.contains(&part.as_str()) {

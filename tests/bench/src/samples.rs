@@ -70,6 +70,35 @@ impl FromIterator<f64> for Samples {
     }
 }
 
+/// One quantity on two clocks: seconds that passed, and seconds that the processor worked for it.
+///
+/// On a machine that does other things, too, the second says more of the code, and the first of the machine.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Timed {
+    /// Seconds that passed.
+    pub(crate) wall: Samples,
+    /// Seconds of work, on all cores together.
+    pub(crate) work: Samples,
+}
+
+impl Timed {
+    /// Adds the values of a round.
+    pub(crate) fn push(&mut self, (wall, work): (f64, f64)) {
+        self.wall.push(wall);
+        self.work.push(work);
+    }
+
+    /// The medians.
+    pub(crate) fn median(&self) -> (f64, f64) {
+        (self.wall.median(), self.work.median())
+    }
+
+    /// Round by round, the sum.
+    pub(crate) fn plus(&self, other: &Self) -> Self {
+        Self { wall: self.wall.plus(&other.wall), work: self.work.plus(&other.work) }
+    }
+}
+
 /// A number with three digits that count, and thousands apart.
 pub(crate) struct Short(pub(crate) f64);
 

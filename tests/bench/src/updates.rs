@@ -1,7 +1,6 @@
 //! Durable updates of the state beside two rivals.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use cpc_primitives::tree;
@@ -9,7 +8,7 @@ use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::machine::{Machine, written};
+use crate::machine::{Machine, Watch, written};
 use crate::plan::Plan;
 use crate::report::{Bound, Part};
 use crate::rivals::{Change, Jellyfish, Nearly, Ours, Rival};
@@ -24,7 +23,9 @@ const READ_BACK: usize = 1_000;
 struct Side {
     map: Box<dyn Rival>,
     seconds: Samples,
+    work: Samples,
     bytes: Samples,
+    more: BTreeMap<&'static str, Samples>,
 }
 
 /// Measures random updates of a large map.
@@ -34,7 +35,7 @@ pub(crate) fn measure(plan: &Plan, machine: &Machine) -> Result<Part> {
     keys.sort_unstable();
     let maps: [Box<dyn Rival>; 3] =
         [Box::new(Ours::new(machine)?), Box::new(Nearly::new(machine, plan)?), Box::new(Jellyfish::new(machine)?)];
-    let mut sides = maps.map(|map| Side { map, seconds: Samples::default(), bytes: Samples::default() });
+    let mut sides = maps.map(Side::new);
     let mut expected: BTreeMap<[u8; 32], [u8; 32]> = BTreeMap::new();
     for keys in keys.chunks(FILL) {
         let changes: Vec<Change> = keys.iter().map(|key| (*key, bytes(&mut random))).collect();
@@ -65,16 +66,26 @@ pub(crate) fn measure(plan: &Plan, machine: &Machine) -> Result<Part> {
 }
 
 impl Side {
+    fn new(map: Box<dyn Rival>) -> Self {
+        let empty = Samples::default;
+        Self { map, seconds: empty(), work: empty(), bytes: empty(), more: BTreeMap::new() }
+    }
+
     fn round(&mut self, commits: &[Vec<Change>], counts: bool) -> Result<()> {
         let updates = commits.iter().map(Vec::len).sum::<usize>() as f64;
+        self.map.more()?;
         let before = written()?;
-        let start = Instant::now();
+        let watch = Watch::start()?;
         for changes in commits {
             self.map.commit(changes)?;
         }
-        let seconds = start.elapsed().as_secs_f64();
+        let (seconds, work) = watch.stop(updates)?;
         if counts {
-            self.seconds.push(seconds / updates);
+            self.seconds.push(seconds);
+            self.work.push(work);
+            for (name, value) in self.map.more()? {
+                self.more.entry(name).or_default().push(value / updates);
+            }
             self.bytes.push((written()? - before) as f64 / updates);
         }
         Ok(())
@@ -116,9 +127,17 @@ fn report(plan: &Plan, sides: &[Side; 3]) -> Part {
     for Side { map, seconds, .. } in sides {
         part.row(format!("{}::commit/keys={updated}", map.name()), seconds.map(|s| 1.0 / s), "updates a second");
     }
+    for Side { map, work, .. } in sides {
+        let name = format!("{}::commit/keys={updated},clock=work", map.name());
+        part.row(name, work.map(|seconds| seconds * 1e6), "us of all cores an update");
+    }
     for Side { map, bytes, .. } in sides {
         let name = format!("{}::written/keys={updated}", map.name());
         part.row(name, bytes.clone(), "bytes an update, by the kernel, while it took its turn");
+    }
+    for (name, samples) in sides.iter().flat_map(|side| &side.more) {
+        let (name, unit) = name.split_once(", ").expect("a name and its unit");
+        part.row(format!("{name}/keys={updated}"), samples.clone(), unit);
     }
     let [ours, nomt, jmt] = sides;
     let [must, goal] = [2.0, 5.0].map(Bound::AtLeast);

@@ -23,6 +23,10 @@ pub(crate) trait Rival {
     fn commit(&mut self, changes: &[Change]) -> Result<()>;
     /// The value of a key.
     fn read(&self, key: &[u8; 32]) -> Result<Option<Vec<u8>>>;
+    /// What else it has to say of its commits since it was last asked.
+    fn more(&mut self) -> Result<Vec<(&'static str, f64)>> {
+        Ok(Vec::new())
+    }
     /// The root after the last commit.
     fn root(&self) -> Result<[u8; 32]>;
 }

@@ -10,12 +10,17 @@ use crate::machine::Machine;
 use crate::node::Node;
 
 /// The store on RocksDB.
-pub(crate) struct Ours(Node);
+pub(crate) struct Ours {
+    node: Node,
+    root_seconds: f64,
+    disk_reads: u64,
+}
 
 impl Ours {
     /// An empty one.
     pub(crate) fn new(machine: &Machine) -> Result<Self> {
-        Ok(Self(Node::with_state(machine, &Delta::new(), tree::empty_roots()[20])?))
+        let node = Node::with_state(machine, &Delta::new(), tree::empty_roots()[20])?;
+        Ok(Self { node, root_seconds: 0.0, disk_reads: 0 })
     }
 }
 
@@ -32,16 +37,27 @@ impl Rival for Ours {
 
     fn commit(&mut self, changes: &[Change]) -> Result<()> {
         let delta = changes.iter().map(|(key, value)| (state_key(key), Some(value.to_vec()))).collect();
-        self.0.commit(&delta)?;
+        let (root, _) = self.node.commit(&delta)?;
+        self.root_seconds += root;
         Ok(())
     }
 
+    fn more(&mut self) -> Result<Vec<(&'static str, f64)>> {
+        let disk_reads = self.node.store.stats()?.disk_reads;
+        let more = vec![
+            ("cpc-store::root, us an update", self.root_seconds * 1e6),
+            ("cpc-store::disk_reads, pages an update", (disk_reads - self.disk_reads) as f64),
+        ];
+        (self.root_seconds, self.disk_reads) = (0.0, disk_reads);
+        Ok(more)
+    }
+
     fn read(&self, key: &[u8; 32]) -> Result<Option<Vec<u8>>> {
-        Ok(self.0.store.read(&state_key(key))?)
+        Ok(self.node.store.read(&state_key(key))?)
     }
 
     fn root(&self) -> Result<[u8; 32]> {
-        Ok(self.0.store.base().root()?.0)
+        Ok(self.node.store.base().root()?.0)
     }
 }
 
