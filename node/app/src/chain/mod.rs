@@ -18,7 +18,8 @@ use cpc_primitives::state::{Account, StateKey};
 use cpc_primitives::tx::{Action, SignedTx, Transfer, TxBody};
 use cpc_primitives::{Address, Amount, Block, BlockId, Bounded, Fault, Gas, Height, Nonce, TxHash};
 use cpc_store::{
-    Index, Options, Place, RocksKv, RocksOptions, Snapshot, SnapshotError, Store, StoreError, Tip, tx_events,
+    Index, Options, Place, RECEIPTS_BYTES_MAX, RocksKv, RocksOptions, Snapshot, SnapshotError, Store, StoreError, Tip,
+    tx_events,
 };
 use serde::Serialize;
 

@@ -116,6 +116,6 @@ pub const fn fault_exit(fault: &Fault) -> Exit {
     match fault {
         Fault::Damaged { .. } => Exit::Damaged,
         Fault::DiskFull { .. } => Exit::NotNow,
-        Fault::Io { .. } | Fault::Invariant { .. } => Exit::Failed,
+        Fault::Io { .. } | Fault::Invariant { .. } | Fault::Unsupported { .. } => Exit::Failed,
     }
 }
