@@ -158,7 +158,7 @@ impl Tree {
                 let live = self.live();
                 lineage.demand_current(&live)?;
                 // TRE-6: while a block is being written, its old pages answer for the base.
-                if let Some(changed) = live.committing.as_ref().and_then(|layer| layer.pages.find(id)) {
+                if let Some(changed) = live.committing(id) {
                     return Ok(changed.old.clone());
                 }
                 (live.step, part.map_or_else(|| live.dense.get(0, id.bucket()), Part::digest))
@@ -184,6 +184,30 @@ impl Tree {
         }
     }
 
+    /// The first pages of many buckets: what is in memory under one lock, the rest one by one.
+    ///
+    /// Two threads that take a lock for each page spend their time handing it to each other.
+    fn first_pages(&self, lineage: &Lineage, ids: &[PageId]) -> Result<Vec<Option<Arc<Page>>>, StoreError> {
+        let above = |id: &PageId| lineage.layers.iter().rev().find_map(|layer| layer.pages.find(id));
+        let wanted: Vec<Option<Digest>> = {
+            let live = self.live();
+            lineage.demand_current(&live)?;
+            // TRE-6: what is just being written is looked up on the slow way.
+            ids.iter().map(|id| live.committing(id).is_none().then(|| live.dense.get(0, id.bucket()))).collect()
+        };
+        let page = |(id, wanted): (&PageId, Option<Digest>)| {
+            if let Some(changed) = above(id) {
+                return Ok(changed.new.clone());
+            }
+            match wanted.map(|wanted| (wanted, self.cache.get(id))) {
+                Some((EMPTY, _)) => Ok(None),
+                Some((wanted, Some(cached))) if cached.page.part().digest() == wanted => Ok(Some(cached.page)),
+                _ => self.base_page(lineage, id, None),
+            }
+        };
+        ids.iter().zip(wanted).map(page).collect()
+    }
+
     fn stored_page(&self, id: &PageId) -> Result<Option<Arc<Page>>, Fault> {
         self.disk_reads.fetch_add(1, Ordering::Relaxed);
         let row = id.row();
@@ -194,7 +218,13 @@ impl Tree {
 
     /// Brings the pages of keys into memory, on all cores.
     pub(crate) fn prefetch(&self, lineage: &Lineage, keys: &[StateKey]) -> Result<(), StoreError> {
-        keys.par_iter().with_min_len(64).try_for_each(|key| self.read(lineage, key).map(drop))
+        keys.par_chunks(KEYS_A_PIECE).try_for_each(|keys| {
+            let ids: Vec<PageId> = keys.iter().map(|key| PageId::root_of(&KeyHash::of(key))).collect();
+            let pages = self.first_pages(lineage, &ids)?;
+            let deeper = |page: &Option<Arc<Page>>| page.as_ref().is_some_and(|page| page.entries().is_none());
+            let mut deep = keys.iter().zip(&pages).filter(|(_, page)| deeper(page));
+            deep.try_for_each(|(key, _)| self.read(lineage, key).map(drop))
+        })
     }
 
     /// Computes what a delta makes of a state: new pages, new nodes, the new root.
@@ -217,11 +247,10 @@ impl Tree {
 
     fn grow_buckets(&self, lineage: &Lineage, buckets: &[&[Change<'_>]]) -> Result<Vec<ChangedPage>, StoreError> {
         let below = Below { tree: self, lineage };
+        let ids: Vec<PageId> = buckets.iter().map(|changes| PageId::root_of(&changes[0].hash)).collect();
         let mut out = Vec::with_capacity(buckets.len());
-        for changes in buckets {
+        for ((changes, id), old) in buckets.iter().zip(ids.iter().copied()).zip(self.first_pages(lineage, &ids)?) {
             let first = out.len();
-            let id = PageId::root_of(&changes[0].hash);
-            let old = self.page(lineage, &id, None)?;
             let new = apply(&below, &id, old.as_ref(), changes, &mut out)?;
             if !same_page(old.as_ref(), new.as_ref()) {
                 out.push(ChangedPage { id, old, new });
@@ -335,6 +364,11 @@ impl Tree {
 }
 
 impl Live {
+    /// What is being written of a page.
+    fn committing(&self, id: &PageId) -> Option<&ChangedPage> {
+        self.committing.as_ref().and_then(|layer| layer.pages.find(id))
+    }
+
     /// The state after the last final block.
     pub(crate) fn base(&self) -> Lineage {
         Lineage { layers: Vec::new(), base: self.version }
@@ -464,6 +498,8 @@ fn sorted(delta: &Delta) -> Result<Vec<Change<'_>>, StoreError> {
     Ok(changes)
 }
 
+/// Keys that one piece of a prefetch takes together.
+const KEYS_A_PIECE: usize = 128;
 /// Buckets that one piece of the work takes together.
 const BUCKETS_A_PIECE: usize = 256;
 /// A page with a few accounts, for sizing the cache's table.

@@ -170,7 +170,7 @@ fn a_block_that_does_not_fit_is_refused_by_name_and_leaves_no_trace() {
     let mut bent = good.clone();
     bent.header.state_root.0[0] ^= 1;
     refuse(&bent, &[], &[], "the state is not the one of the header");
-    refuse(&good, &[0; cpc_store::CERTIFICATE_BYTES_MAX + 1], &[], "a certificate of 32769 bytes where at most 32768");
+    refuse(&good, &[0; cpc_store::CERTIFICATE_BYTES_MAX + 1], &[], "a certificate of 17409 bytes where at most 17408");
     refuse(&good, &[], &vec![0; cpc_store::RECEIPTS_BYTES_MAX + 1], "receipts of 8388609 bytes where at most 8388608");
 
     let above = chain.store.overlay(Some(&overlay), &random_delta(&KEYS, &mut rng(4))).expect("readable");
