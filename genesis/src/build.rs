@@ -1,13 +1,21 @@
 //! From a checked chain spec to block 0.
 
-use cpc_ledger::{Delta, GenesisReject, genesis_state};
-use cpc_light::{SetError, ValidatorSet};
+use std::collections::{BTreeMap, BTreeSet};
+
+use cpc_ledger::{Delta, GenesisReject, genesis_state, seats};
+use cpc_light::ValidatorSet;
 use cpc_primitives::block::tx_root;
 use cpc_primitives::codec::encode;
+use cpc_primitives::limits::SEATS_MAX;
 use cpc_primitives::result::ComputeRoots;
-use cpc_primitives::{Address, BlockId, Digest, Domain, Epoch, Gas, Header, Height, PublicKey, View, tree};
+use cpc_primitives::state::StateKey;
+use cpc_primitives::{Address, BlockId, Digest, Domain, Epoch, Gas, Header, Height, View, tree};
 
+use crate::rehearsal::known_key;
 use crate::spec::ChainSpec;
+
+/// How many of a network's known validators there may be: as many as seats.
+const KNOWN_VALIDATORS: usize = SEATS_MAX;
 
 /// A network's beginning: block 0, the state after it, and who decides first.
 #[derive(Clone, Debug)]
@@ -25,25 +33,9 @@ pub struct Genesis {
 /// Why a well-formed chain spec is no beginning.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GenesisError {
-    /// The rules refuse it.
+    /// The rules refuse it; the reason begins with the field.
     #[error(transparent)]
     Rules(#[from] GenesisReject),
-    /// A set of seats is not one.
-    #[error("seats.epoch_{epoch}: {reason}")]
-    Set {
-        /// Whose set.
-        epoch: usize,
-        /// What is wrong with it.
-        reason: SetError,
-    },
-    /// A seat is given to an account that is not bonded.
-    #[error("seats.epoch_{epoch}: {account} is not the account of a validator")]
-    Seat {
-        /// Whose set.
-        epoch: usize,
-        /// The account.
-        account: Address,
-    },
     /// The faucet has nothing to give.
     #[error("faucet: {0} holds no account at the start")]
     Faucet(Address),
@@ -58,10 +50,10 @@ impl Genesis {
         {
             return Err(GenesisError::Faucet(faucet));
         }
-        let sets = [set_of(&spec, 0)?, set_of(&spec, 1)?];
         let records = state.iter().filter_map(|(key, value)| Some((key.clone(), value?.to_vec()))).collect();
+        let sets = [Epoch(0), Epoch(1)].map(|epoch| set_of(&records, epoch));
         let header = Header {
-            version: spec.params.version,
+            version: spec.params.version_at(Height(0)),
             chain: spec.params.chain,
             height: Height(0),
             epoch: Epoch(0),
@@ -87,6 +79,13 @@ impl Genesis {
     pub fn id(&self) -> BlockId {
         self.header.id()
     }
+
+    /// Whether a validator decides with a key that everybody knows (GEN-6).
+    pub fn has_known_keys(&self) -> bool {
+        let known = (0..KNOWN_VALIDATORS).map(|n| known_key(&format!("{}/{n}/consensus", self.spec.name)).public());
+        let known: BTreeSet<_> = known.collect();
+        self.spec.validators.iter().any(|validator| known.contains(&validator.registration.consensus.key))
+    }
 }
 
 impl ChainSpec {
@@ -100,30 +99,32 @@ impl ChainSpec {
         part(self.name.clone().into_bytes());
         part(encode(&(self.time, self.faucet, self.treasury)));
         part(encode(&self.params));
-        for account in &self.accounts {
+        // GEN-1: the order in which a file names them means nothing, so it is not in the id.
+        let mut accounts: Vec<_> = self.accounts.iter().collect();
+        accounts.sort_by_key(|account| account.address);
+        for account in accounts {
             part(encode(&(account.address, account.balance)));
         }
-        for validator in &self.validators {
+        let mut validators: Vec<_> = self.validators.iter().collect();
+        validators.sort_by_key(|validator| validator.account);
+        for validator in validators {
             part(encode(&(validator.account, validator.stake)));
             part(encode(&validator.registration));
         }
         for seats in &self.seats {
-            part(encode(seats));
+            let mut seats = seats.clone();
+            if let Some(accounts) = &mut seats {
+                accounts.sort_unstable();
+            }
+            part(encode(&seats));
         }
         hasher.finalize().into()
     }
 }
 
-/// The set of an epoch: the accounts that the spec names, or every validator.
-fn set_of(spec: &ChainSpec, epoch: usize) -> Result<ValidatorSet, GenesisError> {
-    let key_of = |account: &Address| -> Result<PublicKey, GenesisError> {
-        let validator = spec.validators.iter().find(|validator| validator.account == *account);
-        let validator = validator.ok_or(GenesisError::Seat { epoch, account: *account })?;
-        Ok(validator.registration.consensus.key)
-    };
-    let keys = match &spec.seats[epoch] {
-        Some(accounts) => accounts.iter().map(key_of).collect::<Result<_, _>>()?,
-        None => spec.validators.iter().map(|validator| validator.registration.consensus.key).collect(),
-    };
-    ValidatorSet::new(keys).map_err(|reason| GenesisError::Set { epoch, reason })
+/// Who decides an epoch: whoever has a seat of it in the state (GEN-5).
+fn set_of(records: &BTreeMap<StateKey, Vec<u8>>, epoch: Epoch) -> ValidatorSet {
+    let seats = seats(records, epoch).expect("records in memory that were just written can be read");
+    let seats = seats.expect("EPO-5: the genesis writes the seats of epochs 0 and 1");
+    seats.validators().expect("seats come from the keys of a set")
 }

@@ -1,12 +1,14 @@
 //! The chain spec as people write it: TOML in, checked values out, every refusal with its field.
 
 use core::fmt;
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::collections::BTreeMap;
 
-use cpc_ledger::{GenesisAccount, GenesisValidator, Params, Settlement};
+use cpc_ledger::{GenesisAccount, GenesisValidator, Params, Settlement, Upgrade};
 use cpc_primitives::ids::{ChainId, Gas, TimeMs};
 use cpc_primitives::result::{Challenge, KernelId};
 use cpc_primitives::tx::{ChainEnds, NetAddress, ProvenKey, Registration};
-use cpc_primitives::{Address, Amount, Bounded, Bps};
+use cpc_primitives::{Address, Amount, Bounded, Bps, Digest, Height};
 use serde::Deserialize;
 
 /// A network as its chain spec describes it, with every field in its own type (GEN-2).
@@ -96,10 +98,19 @@ struct File {
     tasks: Tasks,
     treasury: Treasury,
     #[serde(default)]
+    upgrade: Vec<UpgradeRow>,
+    #[serde(default)]
     account: Vec<AccountRow>,
     validator: Vec<ValidatorRow>,
     #[serde(default)]
     seats: SeatsRow,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UpgradeRow {
+    height: u64,
+    version: u32,
 }
 
 #[derive(Deserialize)]
@@ -213,6 +224,11 @@ impl File {
         let params = Params {
             chain: ChainId(self.chain),
             version: self.version,
+            upgrades: {
+                let rows = self.upgrade.iter();
+                let rows = rows.map(|row| Upgrade { height: Height(row.height), version: row.version });
+                list("upgrade", rows.collect())?
+            },
             interval_ms: self.blocks.interval_ms,
             epoch_blocks: self.blocks.epoch_blocks,
             block_bytes_max: self.blocks.bytes_max,
@@ -262,17 +278,15 @@ impl File {
             };
             rows.map(read_all).transpose()
         };
+        let validators = self.validator.into_iter().enumerate().map(|(n, row)| row.check(n));
+        let validators: Vec<_> = validators.collect::<Result<_, _>>()?;
+        chains_differ(&validators)?;
         Ok(ChainSpec {
             time: TimeMs(self.time_ms),
             faucet: self.faucet.map(|text| read("faucet", text.parse())).transpose()?,
             treasury: amount("treasury.balance", &self.treasury.balance)?,
             accounts: self.account.into_iter().enumerate().map(|(n, row)| row.check(n)).collect::<Result<_, _>>()?,
-            validators: self
-                .validator
-                .into_iter()
-                .enumerate()
-                .map(|(n, row)| row.check(n))
-                .collect::<Result<_, _>>()?,
+            validators,
             seats: [addresses("seats.epoch_0", self.seats.epoch_0)?, addresses("seats.epoch_1", self.seats.epoch_1)?],
             name: self.name,
             params,
@@ -298,13 +312,29 @@ impl ValidatorRow {
                 proof: read(field(&format!("{name}.proof")), row.proof.parse())?,
             })
         };
-        let net = |name: &str, rows: &[String]| -> Result<Vec<NetAddress>, SpecError> {
-            let rows = rows.iter().enumerate();
-            rows.map(|(m, row)| list(field(&format!("{name}[{m}]")), row.clone().into_bytes())).collect()
+        let net = |name: &str, rows: &[String], good: fn(&str) -> Result<(), String>| {
+            if rows.is_empty() {
+                return read(field(name), Err("a validator without an address cannot be reached"));
+            }
+            let rows = rows.iter().enumerate().map(|(m, row)| -> Result<NetAddress, SpecError> {
+                let field = field(&format!("{name}[{m}]"));
+                read(field.clone(), good(row))?;
+                list(field, row.clone().into_bytes())
+            });
+            list(field(name), rows.collect::<Result<_, _>>()?)
+        };
+        let chain_end = |name: &str, text: &str| -> Result<Digest, SpecError> {
+            let end = read(field(name), text.parse())?;
+            // Anybody could claim to know what leads to zero bytes: nobody ever hashed to them.
+            if end == Digest::ZERO { read(field(name), Err("zero bytes are the end of no chain")) } else { Ok(end) }
         };
         let kernels = self.kernels.iter().enumerate();
-        let kernels: Result<Vec<_>, _> =
-            kernels.map(|(m, name)| read(field(&format!("kernels[{m}]")), kernel(name))).collect();
+        let kernels: Vec<_> =
+            kernels.map(|(m, name)| read(field(&format!("kernels[{m}]")), kernel(name))).collect::<Result<_, _>>()?;
+        if let Some(m) = kernels.windows(2).position(|pair| pair[0] >= pair[1]) {
+            let place = field(&format!("kernels[{}]", m.saturating_add(1)));
+            return read(place, Err("kernels rise: by kind, then by version, none twice"));
+        }
         Ok(GenesisValidator {
             account: read(field("account"), self.account.parse())?,
             stake: amount(field("stake"), &self.stake)?,
@@ -312,23 +342,57 @@ impl ValidatorRow {
                 consensus: key("consensus", &self.consensus)?,
                 verdict: key("verdict", &self.verdict)?,
                 network: key("network", &self.network)?,
-                consensus_addresses: list(
-                    field("consensus_addresses"),
-                    net("consensus_addresses", &self.consensus_addresses)?,
-                )?,
-                network_addresses: list(
-                    field("network_addresses"),
-                    net("network_addresses", &self.network_addresses)?,
-                )?,
+                consensus_addresses: net("consensus_addresses", &self.consensus_addresses, socket)?,
+                network_addresses: net("network_addresses", &self.network_addresses, multiaddress)?,
                 chains: ChainEnds {
-                    beacon: read(field("beacon_chain_end"), self.beacon_chain_end.parse())?,
-                    secrets: read(field("secret_chain_end"), self.secret_chain_end.parse())?,
+                    beacon: chain_end("beacon_chain_end", &self.beacon_chain_end)?,
+                    secrets: chain_end("secret_chain_end", &self.secret_chain_end)?,
                 },
-                kernels: list(field("kernels"), kernels?)?,
+                kernels: list(field("kernels"), kernels)?,
                 commission: share(field("commission_bps"), self.commission_bps)?,
             },
         })
     }
+}
+
+/// GEN-7: whoever opens one chain opens every chain with the same end, so that each end stands once.
+fn chains_differ(validators: &[GenesisValidator]) -> Result<(), SpecError> {
+    let mut seen: BTreeMap<Digest, String> = BTreeMap::new();
+    for (n, validator) in validators.iter().enumerate() {
+        let ChainEnds { beacon, secrets } = validator.registration.chains;
+        for (name, end) in [("beacon", beacon), ("secret", secrets)] {
+            let field = format!("validator[{n}].{name}_chain_end");
+            if let Some(first) = seen.insert(end, field.clone()) {
+                return read(field, Err(format!("{end} is also {first}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Demands `192.0.2.1:9000` or `[2001:db8::1]:9000` (GEN-7).
+fn socket(text: &str) -> Result<(), String> {
+    let good = text.parse::<SocketAddr>().is_ok_and(|address| address.port() != 0);
+    if good { Ok(()) } else { Err(format!("{text:?} is not an address: write for example 192.0.2.1:9000")) }
+}
+
+/// Demands a host, a transport with its port, and whole parts after them (GEN-7).
+fn multiaddress(text: &str) -> Result<(), String> {
+    let parts: Vec<&str> = text.split('/').collect();
+    let good = match parts.as_slice() {
+        ["", kind, host, "tcp" | "udp", port, rest @ ..] => {
+            let host = match *kind {
+                "ip4" => host.parse::<Ipv4Addr>().is_ok(),
+                "ip6" => host.parse::<Ipv6Addr>().is_ok(),
+                "dns" | "dns4" | "dns6" => !host.is_empty(),
+                _ => false,
+            };
+            host && port.parse::<u16>().is_ok_and(|port| port != 0) && rest.iter().all(|part| !part.is_empty())
+        }
+        _ => false,
+    };
+    let wrong = || format!("{text:?} is not an address: write for example /ip4/192.0.2.1/udp/9001/quic-v1");
+    if good { Ok(()) } else { Err(wrong()) }
 }
 
 /// Reads `synthetic/1`.

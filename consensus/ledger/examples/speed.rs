@@ -212,6 +212,7 @@ fn params() -> Params {
     Params {
         chain: ChainId(7),
         version: 1,
+        upgrades: Bounded::default(),
         epoch_blocks: 240,
         seats_max: 16,
         interval_ms: 500,

@@ -42,7 +42,7 @@ pub fn apply<S: StateRead>(
     txs: &[VerifiedTx],
 ) -> Result<Executed, BlockError> {
     // What costs nothing to see is looked at before anything is executed.
-    same(params.version, header.version).map_err(BlockReject::Version)?;
+    same(next(params, parent)?.1, header.version).map_err(BlockReject::Version)?;
     same(params.chain, header.chain).map_err(BlockReject::Chain)?;
     let mut session = Session::begin(params, state, parent, Context::of(header))?;
     same(session.height, header.height).map_err(BlockReject::Height)?;
@@ -133,25 +133,32 @@ impl Applied {
     }
 }
 
-/// The height of the block after `parent`, if the context follows from the parent.
-pub(crate) fn follows(params: &Params, parent: &Header, context: &Context) -> Result<Height, BlockReject> {
+/// The height of the block after `parent` and the version of its rules, if this program has them.
+fn next(params: &Params, parent: &Header) -> Result<(Height, u32), BlockError> {
     // BLK-1: heights have no gap.
     let height = parent.height.next().ok_or(BlockReject::LastHeight { parent: parent.height })?;
+    // BLK-12: other nodes may have these rules, so that to refuse the block would be a lie.
+    Ok((height, params.known_version_at(height)?))
+}
+
+/// The height of the block after `parent`, if the context follows from the parent.
+pub(crate) fn follows(params: &Params, parent: &Header, context: &Context) -> Result<Height, BlockError> {
+    let (height, _) = next(params, parent)?;
     // BLK-2: the height gives the epoch.
     same(params.epoch_of(height), context.epoch).map_err(BlockReject::Epoch)?;
     // BLK-3: views count anew in each epoch, and rise within it.
     let parent_view = if parent.epoch == context.epoch { parent.view } else { View(0) };
     same(parent_view, context.parent_view).map_err(BlockReject::ParentView)?;
     if context.view <= parent_view {
-        return Err(BlockReject::ViewNotAfter { parent: parent_view, found: context.view });
+        return Err(BlockReject::ViewNotAfter { parent: parent_view, found: context.view }.into());
     }
     // BLK-4: time rises by at least one millisecond.
     if context.time <= parent.time {
-        return Err(BlockReject::TimeNotAfter { parent: parent.time, found: context.time });
+        return Err(BlockReject::TimeNotAfter { parent: parent.time, found: context.time }.into());
     }
     // BLK-6: the hash chain that feeds the beacon is opened by a later version.
     if context.beacon != Digest::ZERO {
-        return Err(BlockReject::BeaconNotActive { found: context.beacon });
+        return Err(BlockReject::BeaconNotActive { found: context.beacon }.into());
     }
     Ok(height)
 }
@@ -171,7 +178,7 @@ pub(crate) fn finish<S: StateRead>(mut session: Session<'_, S>) -> Result<Execut
     let compute = ComputeRoots::of(&[], &[]);
     let Context { epoch, view, parent_view, time, proposer, beacon } = session.context;
     let header = Header {
-        version: session.params.version,
+        version: session.params.version_at(session.height),
         chain: session.params.chain,
         height: session.height,
         epoch,

@@ -7,7 +7,7 @@ use cpc_primitives::{
 };
 use wincode::{SchemaRead, SchemaWrite};
 
-use crate::rules::ParamsError;
+use crate::rules::{Field, ParamsError};
 
 /// Why a transaction was not taken into a block.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -126,38 +126,38 @@ pub enum BlockReject {
     NextValidators(Mismatch<Digest>),
 }
 
-/// Why a genesis is refused.
+/// Why a genesis is refused: each names its field by the path that the chain spec has for it (GEN-2).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the sentence of each variant is its message")]
 pub enum GenesisReject {
     #[error(transparent)]
     Params(#[from] ParamsError),
-    #[error("account {address} is named twice")]
-    AccountTwice { address: Address },
-    #[error("account {address} starts with {found} CPC, an account starts with at least {minimum} CPC")]
-    AccountBelowMinimum { address: Address, minimum: Amount, found: Amount },
-    #[error("balances, stakes and treasury together are more than {maximum} CPC")]
-    TotalTooLarge { maximum: Amount },
-    #[error("{total} CPC at the start and {emission} CPC of rewards are more than {maximum} CPC")]
+    #[error("account[{index}].address: {address} is named twice")]
+    AccountTwice { index: usize, address: Address },
+    #[error("account[{index}].balance is {found} CPC, an account starts with at least {minimum} CPC")]
+    AccountBelowMinimum { index: usize, minimum: Amount, found: Amount },
+    #[error("{field}: together with all before it more than {maximum} CPC")]
+    TotalTooLarge { field: Field, maximum: Amount },
+    #[error("rewards.initial: {total} CPC at the start and {emission} CPC of rewards are more than {maximum} CPC")]
     EmissionTooLarge { total: Amount, emission: Amount, maximum: Amount },
-    #[error("no validator is named")]
+    #[error("validator: none is named")]
     NoValidator,
-    #[error("validator {account} is named twice")]
-    ValidatorTwice { account: Address },
-    #[error("validator {account} has no stake")]
-    NoStake { account: Address },
-    #[error("the {} key {key} of validator {account} is also a key of validator {first}", role_name(*.role))]
-    KeyTwice { account: Address, role: KeyUse, key: PublicKey, first: Address },
-    #[error("validator {account} does not prove that it holds its {} key {key}", role_name(*.role))]
-    KeyNotProven { account: Address, role: KeyUse, key: PublicKey },
-    #[error("epoch {epoch} has no seat")]
+    #[error("validator[{index}].account: {account} is named twice")]
+    ValidatorTwice { index: usize, account: Address },
+    #[error("validator[{index}].stake is 0")]
+    NoStake { index: usize },
+    #[error("validator[{index}].{}.key: {key} is also a key of validator[{first}]", role_name(*.role))]
+    KeyTwice { index: usize, role: KeyUse, key: PublicKey, first: usize },
+    #[error("validator[{index}].{}.proof does not prove that {account} holds {key}", role_name(*.role))]
+    KeyNotProven { index: usize, role: KeyUse, key: PublicKey, account: Address },
+    #[error("seats.epoch_{epoch} names nobody")]
     NoSeats { epoch: Epoch },
-    #[error("epoch {epoch} has {found} seats, the network has at most {maximum}")]
+    #[error("seats.epoch_{epoch}: {found} seats, staking.seats_max is {maximum}")]
     TooManySeats { epoch: Epoch, maximum: u32, found: usize },
-    #[error("the seat of {account} in epoch {epoch} is named twice")]
-    SeatTwice { epoch: Epoch, account: Address },
-    #[error("the seat of {account} in epoch {epoch} is of no validator")]
-    SeatWithoutValidator { epoch: Epoch, account: Address },
+    #[error("seats.epoch_{epoch}[{index}]: {account} is named twice")]
+    SeatTwice { epoch: Epoch, index: usize, account: Address },
+    #[error("seats.epoch_{epoch}[{index}]: {account} is no validator")]
+    SeatWithoutValidator { epoch: Epoch, index: usize, account: Address },
 }
 
 /// The word for a key's use in a sentence.

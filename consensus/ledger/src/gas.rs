@@ -7,11 +7,11 @@ use cpc_primitives::tx::Action;
 /// What a TRANSFER to an account that exists costs (GAS-2).
 pub const TRANSFER_GAS: Gas = Gas(21_000);
 /// What an action costs that is priced by its parts, before any part (GAS-3).
-pub const BASE_GAS: Gas = Gas(10_000);
+const BASE_GAS: Gas = Gas(10_000);
 /// What one signature to be checked costs (GAS-3).
-pub const SIGNATURE_GAS: Gas = Gas(3_000);
+const SIGNATURE_GAS: Gas = Gas(3_000);
 /// What one record to be written costs (GAS-3).
-pub const WRITE_GAS: Gas = Gas(5_000);
+const WRITE_GAS: Gas = Gas(5_000);
 
 /// What a SUBMIT_RESULT with one entry costs (GAS-2).
 const FIRST_RESULT_GAS: Gas = Gas(80_000);

@@ -10,7 +10,7 @@ use cpc_primitives::{Address, Amount, Epoch, Nonce, PublicKey};
 use crate::error::GenesisReject;
 use crate::port::Delta;
 use crate::records::{Rewards, Seat, Seats, Validator};
-use crate::rules::Params;
+use crate::rules::{Field, Params};
 use crate::supply::{Supply, total};
 
 /// An account that has money from the start.
@@ -75,14 +75,14 @@ pub fn genesis_state(
 
 fn balances(params: &Params, accounts: &[GenesisAccount]) -> Result<BTreeMap<Address, Amount>, GenesisReject> {
     let mut balances = BTreeMap::new();
-    for GenesisAccount { address, balance } in accounts.iter().copied() {
+    for (index, GenesisAccount { address, balance }) in accounts.iter().copied().enumerate() {
         // ACC-6: what holds for a new account holds for the first ones.
         let minimum = params.existential_minimum;
         if balance < minimum {
-            return Err(GenesisReject::AccountBelowMinimum { address, minimum, found: balance });
+            return Err(GenesisReject::AccountBelowMinimum { index, minimum, found: balance });
         }
         if balances.insert(address, balance).is_some() {
-            return Err(GenesisReject::AccountTwice { address });
+            return Err(GenesisReject::AccountTwice { index, address });
         }
     }
     Ok(balances)
@@ -94,22 +94,23 @@ fn standing<'a>(
     validators: &'a [GenesisValidator],
 ) -> Result<BTreeMap<Address, &'a GenesisValidator>, GenesisReject> {
     let mut standing = BTreeMap::new();
-    let mut holders: BTreeMap<PublicKey, Address> = BTreeMap::new();
-    for validator in validators {
+    let mut holders: BTreeMap<PublicKey, usize> = BTreeMap::new();
+    for (index, validator) in validators.iter().enumerate() {
         let GenesisValidator { account, stake, registration } = validator;
         let account = *account;
         if standing.insert(account, validator).is_some() {
-            return Err(GenesisReject::ValidatorTwice { account });
+            return Err(GenesisReject::ValidatorTwice { index, account });
         }
         if stake.is_zero() {
-            return Err(GenesisReject::NoStake { account });
+            return Err(GenesisReject::NoStake { index });
         }
         for (role, proven) in roles(registration) {
-            if let Some(first) = holders.insert(proven.key, account) {
-                return Err(GenesisReject::KeyTwice { account, role, key: proven.key, first });
+            if let Some(first) = holders.insert(proven.key, index) {
+                return Err(GenesisReject::KeyTwice { index, role, key: proven.key, first });
             }
             let claim = proven.claim(role, params.chain, &account);
-            claim.verify().map_err(|_| GenesisReject::KeyNotProven { account, role, key: proven.key })?;
+            let key = proven.key;
+            claim.verify().map_err(|_| GenesisReject::KeyNotProven { index, role, key, account })?;
         }
     }
     if standing.is_empty() {
@@ -134,10 +135,21 @@ fn start(
     treasury: Amount,
 ) -> Result<Supply, GenesisReject> {
     let maximum = Amount::MAX;
-    let too_large = GenesisReject::TotalTooLarge { maximum };
-    let balances = total(accounts.iter().map(|account| account.balance)).ok_or(too_large.clone())?;
-    let stake = total(validators.iter().map(|validator| validator.stake)).ok_or(too_large.clone())?;
-    let genesis = total([balances, stake, treasury]).ok_or(too_large)?;
+    let mut genesis = Amount::ZERO;
+    let mut add = |sum: &mut Amount, amount: Amount, field: Field| -> Result<(), GenesisReject> {
+        genesis = total([genesis, amount]).ok_or(GenesisReject::TotalTooLarge { field, maximum })?;
+        // A part is never more than the whole.
+        *sum = total([*sum, amount]).unwrap_or(genesis);
+        Ok(())
+    };
+    let (mut balances, mut stake) = (Amount::ZERO, Amount::ZERO);
+    for (index, account) in accounts.iter().enumerate() {
+        add(&mut balances, account.balance, Field::Row { table: "account", index, name: "balance" })?;
+    }
+    for (index, validator) in validators.iter().enumerate() {
+        add(&mut stake, validator.stake, Field::Row { table: "validator", index, name: "stake" })?;
+    }
+    add(&mut Amount::default(), treasury, Field::Plain("treasury.balance"))?;
     let emission = params.emission().unwrap_or(maximum);
     if genesis.checked_add(emission).is_none() {
         return Err(GenesisReject::EmissionTooLarge { total: genesis, emission, maximum });
@@ -160,10 +172,10 @@ fn sitting(
         return Err(GenesisReject::TooManySeats { epoch, maximum, found });
     }
     let (mut seen, mut seats) = (BTreeSet::new(), Vec::new());
-    for account in named.iter().copied() {
-        let validator = standing.get(&account).ok_or(GenesisReject::SeatWithoutValidator { epoch, account })?;
+    for (index, account) in named.iter().copied().enumerate() {
+        let validator = standing.get(&account).ok_or(GenesisReject::SeatWithoutValidator { epoch, index, account })?;
         if !seen.insert(account) {
-            return Err(GenesisReject::SeatTwice { epoch, account });
+            return Err(GenesisReject::SeatTwice { epoch, index, account });
         }
         seats.push(Seat { key: validator.registration.consensus.key, account, stake: validator.stake });
     }

@@ -19,11 +19,11 @@ mod working;
 
 pub use block::{Applied, Executed, apply};
 pub use error::{BlockError, BlockReject, Failure, GenesisReject, Reject, TxError};
-pub use gas::{BASE_GAS, SIGNATURE_GAS, TRANSFER_GAS, WRITE_GAS, intrinsic};
+pub use gas::{TRANSFER_GAS, intrinsic};
 pub use genesis::{GenesisAccount, GenesisValidator, genesis_state};
 pub use port::{Delta, StateRead};
 pub use records::{Rewards, Seat, Seats, Validator, account, rewards, seats, supply, validator};
-pub use rules::{Params, ParamsError, Settlement};
+pub use rules::{Field, Params, ParamsError, RULES_VERSION, Settlement, UPGRADES_MAX, Upgrade};
 #[cfg(feature = "canary")]
 pub use session::Canary;
 pub use session::{BLOCK_OVERHEAD_BYTES, Context, Receipt, Session, TxOutcome, admit, touched};

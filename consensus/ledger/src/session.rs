@@ -20,8 +20,11 @@ use crate::supply::{Supply, broken, credit, debit};
 use crate::verify::VerifiedTx;
 use crate::working::{Place, Working};
 
-/// Bytes of a block without transactions: its header, which has one size, and the length of its list.
-pub const BLOCK_OVERHEAD_BYTES: usize = 292;
+/// Bytes of a header, whose fields all have one size: a number of 32 bits, seven of 64, and seven times 32 bytes.
+const HEADER_BYTES: usize = 4 + 7 * 8 + 7 * 32;
+
+/// Bytes of a block without transactions: its header, and the length of its list.
+pub const BLOCK_OVERHEAD_BYTES: usize = HEADER_BYTES + 8;
 
 /// Where and by whom a block is proposed: what the engine knows of it before there is a block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

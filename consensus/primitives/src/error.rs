@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::ids::Height;
+
 /// Two values that had to be equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mismatch<T> {
@@ -44,6 +46,16 @@ pub enum Fault {
     Io {
         /// What the storage layer said.
         detail: String,
+    },
+    /// The network goes on under rules that this program does not have.
+    #[error("version {version} of the rules begins at height {height}, this program has them up to {known}: upgrade it")]
+    Unsupported {
+        /// The version that the network's parameters name.
+        version: u32,
+        /// The first height that this program cannot apply.
+        height: Height,
+        /// The newest version that this program has.
+        known: u32,
     },
     /// An invariant does not hold.
     #[error("invariant broken ({detail}): this is a bug of the node; it stops rather than sign a wrong block")]

@@ -1,6 +1,8 @@
 //! The frame of a block: one table a field of its header.
 
-use cpc_ledger::{BLOCK_OVERHEAD_BYTES, BlockError, BlockReject, Context, Session, VerifiedTx};
+use cpc_ledger::{
+    BLOCK_OVERHEAD_BYTES, BlockError, BlockReject, Context, RULES_VERSION, Session, Upgrade, VerifiedTx, apply,
+};
 use cpc_primitives::tx::TxBody;
 use cpc_primitives::{Block, BlockId, Bounded, ChainId, Digest, Epoch, Fault, Gas, Header, Height, TimeMs, View};
 
@@ -101,7 +103,7 @@ fn a_check_against_another_header_names_what_differs() {
         (|h| h.beacon = Digest([1; 32]), "the beacon: expected "),
     ];
     for (bend, message) in cases {
-        let executed = cpc_ledger::apply(&world.params, &world.state, &world.tip, &header, &txs).expect("valid");
+        let executed = apply(&world.params, &world.state, &world.tip, &header, &txs).expect("valid");
         let mut other = header.clone();
         bend(&mut other);
         let text = executed.check(&other, header.state_root).expect_err("refused").to_string();
@@ -182,6 +184,29 @@ fn a_block_has_room_for_its_bytes_and_not_for_one_more() {
     }
 }
 
+// BLK-12: rules that this program has not are a fault for proposer and checker alike, and no verdict on the block.
+#[test]
+fn a_node_without_the_next_rules_stops_before_them() {
+    let (mut world, header, txs) = next_block(5);
+    let next = Upgrade { height: Height(6), version: RULES_VERSION + 1 };
+    world.params.upgrades = Bounded::new(vec![next]).expect("one");
+    let stop = Fault::Unsupported { version: 2, height: Height(6), known: 1 };
+    assert_eq!(
+        stop.to_string(),
+        "version 2 of the rules begins at height 6, this program has them up to 1: upgrade it"
+    );
+    let session = Session::begin(&world.params, &world.state, &world.tip, world.context());
+    assert_eq!(session.err(), Some(BlockError::Fault(stop.clone())));
+    let bent = Header { version: 2, ..header.clone() };
+    for header in [&header, &bent] {
+        let error = apply(&world.params, &world.state, &world.tip, header, &txs).expect_err("a fault");
+        assert_eq!(error, BlockError::Fault(stop.clone()));
+    }
+    // One block before the change everything is as it was.
+    world.params.upgrades = Bounded::new(vec![Upgrade { height: Height(7), ..next }]).expect("one");
+    apply(&world.params, &world.state, &world.tip, &header, &txs).expect("valid");
+}
+
 #[test]
 fn a_state_without_its_records_is_a_fault_and_not_a_verdict() {
     use cpc_primitives::state::StateKey;
@@ -214,6 +239,6 @@ fn a_fault_while_reading_stops_the_block() {
     let txs = [verified(send(ALICE, 0, BOB, 1))];
     let header = world.build(world.context(), &txs).expect("a good block");
     let broken = Broken(&world.state);
-    let error = cpc_ledger::apply(&world.params, &broken, &world.tip, &header, &txs).expect_err("a fault");
+    let error = apply(&world.params, &broken, &world.tip, &header, &txs).expect_err("a fault");
     assert_eq!(error, BlockError::Fault(Fault::Io { detail: "sector 7".to_owned() }));
 }

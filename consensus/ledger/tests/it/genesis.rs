@@ -88,28 +88,26 @@ fn the_first_two_sets_are_all_validators_unless_they_are_named() {
 #[test]
 fn accounts_are_named_once_and_start_with_the_minimum() {
     let alice = address(ALICE);
-    refused(|d| d.accounts.push(d.accounts[0]), &format!("account {alice} is named twice"));
+    refused(|d| d.accounts.push(d.accounts[0]), &format!("account[2].address: {alice} is named twice"));
     refused(
         |d| d.accounts[0].balance = units(9),
-        &format!(
-            "account {alice} starts with 0.000000000000000009 CPC, an account starts with at least \
-             0.00000000000000001 CPC"
-        ),
+        "account[0].balance is 0.000000000000000009 CPC, an account starts with at least 0.00000000000000001 CPC",
     );
 }
 
 #[test]
 fn a_bad_parameter_is_named() {
-    refused(|d| d.params.epoch_blocks = 1, "epoch_blocks is 1, it must be at least 2");
+    refused(|d| d.params.epoch_blocks = 1, "blocks.epoch_blocks is 1, it must be at least 2");
 }
 
 #[test]
 fn no_more_is_given_out_than_can_ever_exist() {
     let all = "1267650600228.229401496703205376 CPC";
-    let too_large = format!("balances, stakes and treasury together are more than {all}");
-    refused(|d| d.accounts[0].balance = units(u128::MAX), &too_large);
-    refused(|d| d.validators[0].stake = Amount::MAX, &too_large);
-    refused(|d| d.treasury = Amount::MAX, &too_large);
+    let too_large = |field: &str| format!("{field}: together with all before it more than {all}");
+    refused(|d| d.accounts[0].balance = units(u128::MAX), &too_large("account[0].balance"));
+    refused(|d| d.accounts[0].balance = Amount::MAX, &too_large("account[1].balance"));
+    refused(|d| d.validators[0].stake = Amount::MAX, &too_large("validator[0].stake"));
+    refused(|d| d.treasury = Amount::MAX, &too_large("treasury.balance"));
     // The rewards to come are 6 x (1001 + 500 + 250 + 125 + 62 + 31 + 15 + 7 + 3 + 1) units.
     let emission = 6 * 1_995;
     let rest = (1 << 100) - 510 - emission;
@@ -119,7 +117,7 @@ fn no_more_is_given_out_than_can_ever_exist() {
     refused(
         |d| d.treasury = units(rest + 1),
         &format!(
-            "1267650600228.229401496703193407 CPC at the start and 0.00000000000001197 CPC of rewards are more than {all}"
+            "rewards.initial: 1267650600228.229401496703193407 CPC at the start and 0.00000000000001197 CPC of rewards are more than {all}"
         ),
     );
 }
@@ -127,31 +125,24 @@ fn no_more_is_given_out_than_can_ever_exist() {
 #[test]
 fn a_validator_has_a_stake_and_three_proven_keys_of_its_own() {
     let (first, second) = (address(11), address(12));
-    refused(|d| d.validators.clear(), "no validator is named");
-    refused(|d| d.validators.push(validator(11, 1)), &format!("validator {first} is named twice"));
-    refused(|d| d.validators[1].stake = Amount::ZERO, &format!("validator {second} has no stake"));
+    refused(|d| d.validators.clear(), "validator: none is named");
+    refused(|d| d.validators.push(validator(11, 1)), &format!("validator[2].account: {first} is named twice"));
+    refused(|d| d.validators[1].stake = Amount::ZERO, "validator[1].stake is 0");
 
     let held = |offset: u8| key(11 + offset).public();
     let own = |role, offset: u8, account| ProvenKey::prove(&key(11 + offset), role, params().chain, &account);
     // A key of another validator, in the same use and in another one; a key of its own, in another use.
-    let message = |role, account, offset, whose| {
-        format!("the {role} key {} of validator {account} is also a key of validator {whose}", held(offset))
-    };
+    let message =
+        |role, index, offset| format!("validator[{index}].{role}.key: {} is also a key of validator[0]", held(offset));
     refused(
         |d| d.validators[1].registration.consensus = own(KeyUse::Consensus, 100, second),
-        &message("consensus", second, 100, first),
+        &message("consensus", 1, 100),
     );
-    refused(
-        |d| d.validators[1].registration.network = own(KeyUse::Network, 150, second),
-        &message("network", second, 150, first),
-    );
-    refused(
-        |d| d.validators[0].registration.verdict = own(KeyUse::Verdict, 100, first),
-        &message("verdict", first, 100, first),
-    );
+    refused(|d| d.validators[1].registration.network = own(KeyUse::Network, 150, second), &message("network", 1, 150));
+    refused(|d| d.validators[0].registration.verdict = own(KeyUse::Verdict, 100, first), &message("verdict", 0, 100));
 
     let unproven =
-        |role, offset| format!("validator {first} does not prove that it holds its {role} key {}", held(offset));
+        |role, offset| format!("validator[0].{role}.proof does not prove that {first} holds {}", held(offset));
     // A proof for another account, for another use, for another chain.
     refused(
         |d| d.validators[0].registration.consensus = own(KeyUse::Consensus, 100, second),
@@ -165,9 +156,9 @@ fn a_validator_has_a_stake_and_three_proven_keys_of_its_own() {
 #[test]
 fn seats_are_of_validators_and_not_too_many() {
     let (first, nobody) = (address(11), address(BOB));
-    refused(|d| d.seats[0] = Some(vec![]), "epoch 0 has no seat");
-    refused(|d| d.seats[1] = Some(vec![]), "epoch 1 has no seat");
-    refused(|d| d.params.seats_max = 1, "epoch 0 has 2 seats, the network has at most 1");
-    refused(|d| d.seats[1] = Some(vec![first, first]), &format!("the seat of {first} in epoch 1 is named twice"));
-    refused(|d| d.seats[0] = Some(vec![first, nobody]), &format!("the seat of {nobody} in epoch 0 is of no validator"));
+    refused(|d| d.seats[0] = Some(vec![]), "seats.epoch_0 names nobody");
+    refused(|d| d.seats[1] = Some(vec![]), "seats.epoch_1 names nobody");
+    refused(|d| d.params.seats_max = 1, "seats.epoch_0: 2 seats, staking.seats_max is 1");
+    refused(|d| d.seats[1] = Some(vec![first, first]), &format!("seats.epoch_1[1]: {first} is named twice"));
+    refused(|d| d.seats[0] = Some(vec![first, nobody]), &format!("seats.epoch_0[1]: {nobody} is no validator"));
 }

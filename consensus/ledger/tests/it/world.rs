@@ -46,6 +46,7 @@ pub(crate) fn params() -> Params {
     Params {
         chain: ChainId(7),
         version: 1,
+        upgrades: Bounded::default(),
         epoch_blocks: 4,
         seats_max: 16,
         interval_ms: 500,

@@ -1,14 +1,17 @@
 //! The folder of a chain: one process at a time, and every command finds it in the same way.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cpc_genesis::Genesis;
+use cpc_light::limits::PROOF_FILE_BYTES_MAX;
 use cpc_primitives::Fault;
 use cpc_store::{Options, RocksKv, RocksOptions, Store, StoreError};
 
-use super::{Context, Exit, Failure};
+use super::{Context, Exit, Failure, read_bounded};
 use crate::chain::Chain;
 
 /// The file that one process holds as long as it uses the folder.
@@ -32,7 +35,8 @@ impl ChainDir {
         let path = named.map_or_else(|| context.data_dir.join("devnet"), Path::to_path_buf);
         let cannot =
             |error: std::io::Error| Failure::new(Exit::Failed, format!("{} cannot be used: {error}", path.display()));
-        fs::create_dir_all(&path).map_err(cannot)?;
+        // What a node keeps is nobody's business but its owner's.
+        DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(cannot)?;
         let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(cannot)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path, _lock: lock }),
@@ -59,9 +63,15 @@ impl ChainDir {
         &self.path
     }
 
-    /// Throws the chain away.
+    /// Throws the chain away. A folder that is there and holds no chain is somebody's, and stays.
     pub fn clear(&self) -> Result<(), Failure> {
         let store = self.path.join(STORE);
+        // RocksDB names the newest description of its files in this one: whatever it has opened has it.
+        let empty = fs::read_dir(&store).map_or(true, |mut rows| rows.next().is_none());
+        if !empty && !store.join("CURRENT").is_file() {
+            let words = format!("{} holds something else than a chain; it is not removed", store.display());
+            return Err(Failure::new(Exit::Refused, words).hint("name another folder with --dir"));
+        }
         for removed in [fs::remove_dir_all(&store), fs::remove_file(self.path.join(TRUST))] {
             if let Err(error) = removed
                 && error.kind() != std::io::ErrorKind::NotFound
@@ -82,13 +92,16 @@ impl ChainDir {
     /// Opens the chain of a network, and begins it where the folder is new.
     pub fn open_chain(&self, network: &str) -> Result<Chain, Failure> {
         let (_, text, genesis) = super::genesis::load(network)?;
+        self.open_loaded(genesis, text)
+    }
+
+    /// The same for a network whose chain spec has been read.
+    pub fn open_loaded(&self, genesis: Genesis, text: String) -> Result<Chain, Failure> {
         let path = self.path.join(TRUST);
-        let trust = match fs::read(&path) {
+        let trust = match read_bounded(&path, PROOF_FILE_BYTES_MAX, Exit::Damaged) {
             Ok(bytes) => Some(bytes),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => {
-                return Err(Failure::new(Exit::Failed, format!("{} cannot be read: {error}", path.display())));
-            }
+            Err(failure) if failure.code == Exit::NotFound => None,
+            Err(failure) => return Err(failure),
         };
         Chain::open(&self.path.join(STORE), genesis, text, trust.as_deref()).map_err(|error| store_failure(&error))
     }

@@ -6,7 +6,10 @@ use clap::Subcommand;
 use cpc_genesis::{ChainSpec, Genesis, Network};
 use serde_json::json;
 
-use super::{Context, Exit, Failure, Output};
+use super::{Context, Exit, Failure, Output, read_bounded};
+
+/// Bytes of the longest file that is read as a chain spec: those of the longest text that is parsed as one.
+const SPEC_FILE_BYTES_MAX: usize = 8 << 20;
 
 /// Looks at a network's beginning.
 #[derive(Debug, Subcommand)]
@@ -35,15 +38,15 @@ pub fn run(command: GenesisCommand, context: &Context) -> Result<(), Failure> {
     match command {
         GenesisCommand::Check { file } => {
             let (name, _, genesis) = load(file.as_deref().unwrap_or(&context.network))?;
-            check(&name, &genesis, context);
+            check(&name, &genesis, context)?;
         }
         GenesisCommand::Hash { file } => {
             let (_, _, genesis) = load(file.as_deref().unwrap_or(&context.network))?;
             match context.output {
                 Output::Json => {
-                    context.json(json!({ "network": genesis.spec.name, "genesis": genesis.id().to_string() }))
+                    context.json(json!({ "network": genesis.spec.name, "genesis": genesis.id().to_string() }))?
                 }
-                Output::Human => println!("{}", genesis.id()),
+                Output::Human => context.print(&genesis.id().to_string())?,
             }
         }
         GenesisCommand::Show { file } => {
@@ -53,8 +56,8 @@ pub fn run(command: GenesisCommand, context: &Context) -> Result<(), Failure> {
                     "network": genesis.spec.name,
                     "genesis": genesis.id().to_string(),
                     "spec": toml::from_str::<serde_json::Value>(&text).expect("it was just read as a chain spec"),
-                })),
-                Output::Human => print!("{text}"),
+                }))?,
+                Output::Human => context.print(text.trim_end())?,
             }
         }
     }
@@ -70,8 +73,9 @@ pub fn load(network: &str) -> Result<(String, String, Genesis), Failure> {
                 return Err(Failure::new(Exit::NotFound, unknown.to_string())
                     .hint("give one of these names, or the path of a chain spec"));
             }
-            std::fs::read_to_string(network)
-                .map_err(|error| Failure::new(Exit::Failed, format!("{network} cannot be read: {error}")))?
+            let bytes = read_bounded(Path::new(network), SPEC_FILE_BYTES_MAX, Exit::Refused)?;
+            String::from_utf8(bytes)
+                .map_err(|error| Failure::new(Exit::Refused, format!("{network} is no text: {error}")))?
         }
     };
     let refused = |reason: String| {
@@ -82,7 +86,7 @@ pub fn load(network: &str) -> Result<(String, String, Genesis), Failure> {
     Ok((network.to_owned(), text, genesis))
 }
 
-fn check(name: &str, genesis: &Genesis, context: &Context) {
+fn check(name: &str, genesis: &Genesis, context: &Context) -> Result<(), Failure> {
     let spec = &genesis.spec;
     let bonded: cpc_primitives::Amount = spec.validators.iter().map(|validator| validator.stake).sum();
     let owned: cpc_primitives::Amount = spec.accounts.iter().map(|account| account.balance).sum();
@@ -98,15 +102,20 @@ fn check(name: &str, genesis: &Genesis, context: &Context) {
             "bonded": bonded.to_string(),
             "owned": owned.to_string(),
             "treasury": spec.treasury.to_string(),
-        })),
+            "known_keys": genesis.has_known_keys(),
+        }))?,
         Output::Human => {
-            println!("{name} is a valid chain spec");
-            println!("  network     {} (chain {})", spec.name, spec.params.chain);
-            println!("  genesis     {}", genesis.id());
-            println!("  state root  {}", genesis.header.state_root);
-            println!("  validators  {} with {bonded} CPC bonded", spec.validators.len());
-            println!("  accounts    {} with {owned} CPC", spec.accounts.len());
-            println!("  treasury    {} CPC", spec.treasury);
+            context.print(&format!("{name} is a valid chain spec"))?;
+            context.print(&format!("  network     {} (chain {})", spec.name, spec.params.chain))?;
+            context.print(&format!("  genesis     {}", genesis.id()))?;
+            context.print(&format!("  state root  {}", genesis.header.state_root))?;
+            context.print(&format!("  validators  {} with {bonded} CPC bonded", spec.validators.len()))?;
+            context.print(&format!("  accounts    {} with {owned} CPC", spec.accounts.len()))?;
+            context.print(&format!("  treasury    {} CPC", spec.treasury))?;
+            if genesis.has_known_keys() {
+                context.print("  warning     everybody knows the keys of its validators: nothing here is worth anything")?;
+            }
         }
     }
+    Ok(())
 }
