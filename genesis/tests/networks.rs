@@ -21,7 +21,7 @@ fn build(text: &str) -> Result<Genesis, String> {
 #[test]
 fn every_network_has_the_genesis_it_is_known_by() {
     let found = Network::ALL.map(|network| {
-        let genesis = build(network.text()).expect(network.name());
+        let genesis = build(network.text()).expect("a shipped network");
         assert_eq!(genesis.spec.name, network.name());
         assert_eq!(network.name().parse(), Ok(network));
         (network, genesis.id().to_string())

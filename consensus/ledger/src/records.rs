@@ -11,7 +11,7 @@ use wincode::{SchemaRead, SchemaWrite};
 use crate::port::StateRead;
 use crate::supply::Supply;
 
-/// A validator, by its account (EPO-6).
+/// A validator, by its account (EPO-6, STATE-3).
 #[derive(Clone, PartialEq, Eq, Debug, SchemaRead, SchemaWrite)]
 pub struct Validator {
     /// What it has locked.
@@ -31,11 +31,12 @@ pub struct Seat {
     pub stake: Amount,
 }
 
-/// The seats of one epoch, in the order of the bytes of their keys: the order of a certificate's bits (EPO-1).
+/// The seats of one epoch, in the order of the bytes of their keys: the order of a certificate's bits (EPO-1,
+/// STATE-4).
 #[derive(Clone, PartialEq, Eq, Debug, SchemaRead, SchemaWrite)]
 pub struct Seats(Bounded<Seat, SEATS_MAX>);
 
-/// What the running epoch's seats have earned and not been paid (RWD-3).
+/// What the running epoch's seats have earned and not been paid (RWD-3, STATE-6).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, SchemaRead, SchemaWrite)]
 pub struct Rewards {
     /// What is shared at the end of the epoch.

@@ -7,7 +7,7 @@ use wincode::{SchemaRead, SchemaWrite};
 
 use crate::records::{Rewards, Seats, Validator, parse};
 
-/// Where all money is, and where it came from (SUP-1).
+/// Where all money is, and where it came from (SUP-1, STATE-5).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, SchemaRead, SchemaWrite)]
 pub struct Supply {
     /// What accounts can spend.

@@ -1,16 +1,13 @@
 //! Golden files: bytes as they come from outside, and the sentence that refuses them.
 //!
-//! Each file under `tests/vectors/ledger/` holds entries of one form: a name, the world that it is tried on, and for
-//! each piece of bytes what is said of it. The bytes are hex; `00*N` stands for N zero bytes. Set
-//! `CPC_VECTORS_REGENERATE` to write the files anew.
+//! Each file under `tests/vectors/ledger/` holds the worlds that its cases are tried on, whole, and the cases: for each
+//! piece of bytes what is said of it. The bytes are hex; `00*N` stands for N zero bytes.
 
-use std::fmt::Write as _;
-use std::fs;
-use std::path::PathBuf;
+use std::collections::BTreeSet;
 
-use cpc_ledger::{Session, TxError, TxOutcome, VerifiedTx, Verifier, apply};
+use cpc_ledger::{Context, Session, TxError, TxOutcome, VerifiedTx, Verifier, apply};
 use cpc_primitives::codec::{Bounded, encode};
-use cpc_primitives::hash::{hex, unhex};
+use cpc_primitives::hash::hex;
 use cpc_primitives::merkle::MerklePath;
 use cpc_primitives::result::{
     Assurance, Attestation, Challenge as Kernel, ComputeResult, Finding, Geometry, KernelId, TaskOrder,
@@ -22,9 +19,11 @@ use cpc_primitives::tx::{
     TxBody, Unjail, Unstake, UpdateValidator,
 };
 use cpc_primitives::{
-    Amount, Block, BlockId, ChainId, Digest, Epoch, Gas, Header, Height, JobIndex, Nonce, Signature, TaskId, TimeMs,
-    Units, View,
+    Amount, Block, BlockId, ChainId, Digest, Epoch, Gas, Header, Height, JobIndex, Nonce, PublicKey, Signature, TaskId,
+    TimeMs, Units, View,
 };
+
+use cpc_vectors::golden;
 
 use crate::accounts::oversized;
 use crate::blocks::next_block;
@@ -32,12 +31,11 @@ use crate::world::{
     ALICE, BOB, CAROL, NOBODY, State, World, address, body, key, params, root, send, transfer, units, verified,
 };
 
-/// One entry of a golden file: its name, its world, and what is tried, each with what is said of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One entry of a golden file: its name, its world, and what is tried on it.
 struct Entry {
     name: String,
     world: String,
-    tried: Vec<(Vec<u8>, String)>,
+    tried: Vec<Vec<u8>>,
 }
 
 /// What every entry begins from.
@@ -52,14 +50,14 @@ const FEW_BYTES: &str = "few bytes left";
 const LAST_HEIGHT: &str = "last height";
 
 fn case(name: &str, world: &str, bytes: impl IntoIterator<Item = Vec<u8>>) -> Entry {
-    let tried = bytes.into_iter().map(|bytes| (bytes, String::new())).collect();
-    Entry { name: name.to_owned(), world: world.to_owned(), tried }
+    Entry { name: name.to_owned(), world: world.to_owned(), tried: bytes.into_iter().collect() }
 }
 
 fn one(name: &str, body: TxBody) -> Entry {
     case(name, STANDARD, [body.sign(&key(ALICE)).encode()])
 }
 
+// VEC-11: whatever comes from outside is taken or refused, and with which words.
 #[test]
 fn transactions() {
     let mut cases = Vec::new();
@@ -70,14 +68,33 @@ fn transactions() {
     cases.extend(inactive().into_iter().map(|action| {
         one(&format!("{} is not active", action.name()), TxBody { gas_limit: Gas(1_000_000), ..body(0, action) })
     }));
-    let preamble = "Transactions as they come from outside, and what becomes of each.";
-    hold("transactions.txt", preamble, cases, say_txs);
+    let worlds = [STANDARD, LAST_NONCE, SOME_GAS, FEW_BYTES].map(|name| {
+        let world = prepared(name);
+        let mut session = world.session();
+        fill(name, &mut session);
+        let used = (session.bytes(), session.gas_used());
+        drop(session);
+        written(name, &world, &world.tip, Some(used))
+    });
+    let preamble = "Transactions as they come from outside, and what becomes of each (VEC-11).\n\
+        A world is the parameters, the header of the parent, the state after it, and the block under way: its epoch,\n\
+        view, parent's view, time, proposer and beacon, and the bytes and gas that it has used already.\n\
+        The bytes of a case are tried one after the other in one block; 00*N stands for N zero bytes.";
+    hold("ledger/transactions.toml", preamble, worlds.into(), cases, say_txs);
 }
 
+// VEC-11, BLK-9: each field of a header, bent, is refused by its name.
 #[test]
 fn blocks() {
-    let preamble = "Blocks as they come from outside, on the block of height 5 of the tests' standard world.";
-    hold("blocks.txt", preamble, bent_blocks(), say_block);
+    let (world, _, _) = next_block(5);
+    let last = Header { height: Height(u64::MAX), ..world.tip.clone() };
+    let worlds =
+        [(STANDARD, &world.tip), (LAST_HEIGHT, &last)].map(|(name, parent)| written(name, &world, parent, None));
+    let preamble = "Blocks as they come from outside, and what is said of each (VEC-11).\n\
+        A world is the parameters, the header of the parent, and the state after it; 00*N stands for N zero bytes.\n\
+        The state root of these headers is not that of the tree: it is the digest under the tag of a state's value of\n\
+        the list of all keys and values, because the rules compare roots and do not make them.";
+    hold("ledger/blocks.toml", preamble, worlds.into(), bent_blocks(), say_block);
 }
 
 fn taken() -> Vec<Entry> {
@@ -368,69 +385,55 @@ fn say_block(world: &str, bytes: &[Vec<u8>]) -> Vec<String> {
     bytes.iter().map(|bytes| say(bytes).map_or_else(|sentence| sentence, |()| "valid".to_owned())).collect()
 }
 
-/// Demands that a golden file holds exactly these cases, and that its bytes get its sentences.
+/// Demands that a golden file holds exactly these cases with what is said of them, and the worlds that they are tried on.
 #[track_caller]
-fn hold(file: &str, preamble: &str, cases: Vec<Entry>, say: fn(&str, &[Vec<u8>]) -> Vec<String>) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/ledger").join(file);
-    #[allow(clippy::disallowed_methods, reason = "whoever regenerates the files says so from outside")]
-    if std::env::var_os("CPC_VECTORS_REGENERATE").is_some() {
-        let entries: Vec<Entry> = cases.iter().map(|case| answered(case, say)).collect();
-        fs::create_dir_all(path.parent().expect("a folder holds the file")).expect("the folder is made");
-        fs::write(&path, written(preamble, &entries)).expect("the file is written");
-    }
-    let text = fs::read_to_string(&path).expect("the golden file is there");
-    let entries = parsed(&text);
-    for entry in &entries {
-        assert_eq!(&answered(entry, say), entry, "{file}: {}", entry.name);
-    }
-    let held: Vec<Entry> = entries.into_iter().map(unanswered).collect();
-    assert_eq!(held.len(), cases.len(), "{file} holds other cases than the test");
-    for (held, case) in held.into_iter().zip(cases) {
-        assert_eq!(held, case, "{file}");
-    }
+fn hold(
+    file: &str,
+    preamble: &str,
+    worlds: Vec<golden::Entry>,
+    cases: Vec<Entry>,
+    say: fn(&str, &[Vec<u8>]) -> Vec<String>,
+) {
+    let mut names = BTreeSet::new();
+    let cases = cases.into_iter().map(|Entry { name, world, tried }| {
+        assert!(names.insert(name.clone()), "{name} stands twice");
+        let sentences = say(&world, &tried);
+        assert_eq!(sentences.len(), tried.len(), "{name}");
+        let tried = tried.iter().zip(sentences);
+        let tried = tried.map(|(bytes, says)| format!("{{ bytes = {:?}, says = {says:?} }}", packed(bytes)));
+        golden::Entry::new(slug(&name)).text("world", slug(&world)).list("tried", tried)
+    });
+    let entries: Vec<_> = worlds.into_iter().chain(cases).collect();
+    golden::hold(file, preamble, &entries);
 }
 
-fn answered(entry: &Entry, say: fn(&str, &[Vec<u8>]) -> Vec<String>) -> Entry {
-    let bytes: Vec<Vec<u8>> = entry.tried.iter().map(|(bytes, _)| bytes.clone()).collect();
-    let sentences = say(&entry.world, &bytes);
-    Entry { tried: bytes.into_iter().zip(sentences).collect(), ..entry.clone() }
-}
-
-fn unanswered(mut entry: Entry) -> Entry {
-    entry.tried.iter_mut().for_each(|(_, sentence)| sentence.clear());
-    entry
-}
-
-fn written(preamble: &str, entries: &[Entry]) -> String {
-    let mut text =
-        format!("# {preamble}\n# Written by consensus/ledger/tests/it/vectors.rs, which says what the lines mean.\n");
-    for Entry { name, world, tried } in entries {
-        write!(text, "\nname: {name}\nworld: {world}\n").expect("a string takes everything");
-        for (bytes, sentence) in tried {
-            write!(text, "bytes: {}\nsays: {sentence}\n", packed(bytes)).expect("a string takes everything");
+/// What a second implementation needs to try bytes on a world.
+fn written(name: &str, world: &World, parent: &Header, used: Option<(usize, Gas)>) -> golden::Entry {
+    let state =
+        world.state.iter().map(|(key, value)| format!("{{ key = {:?}, value = {:?} }}", hex(key.bytes()), hex(value)));
+    let entry = golden::Entry::new(format!("world-{}", slug(name)))
+        .text("params", hex(&encode(&world.params)))
+        .text("parent", hex(&encode(parent)))
+        .list("state", state);
+    match used {
+        Some((bytes, gas)) => {
+            entry.text("context", hex(&encode(&context(world)))).raw("used_bytes", bytes).raw("used_gas", gas)
         }
+        None => entry,
     }
-    text
 }
 
-fn parsed(text: &str) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = Vec::new();
-    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let (key, value) = line.split_once(':').expect("a key, a colon, a value");
-        let value = value.strip_prefix(' ').unwrap_or(value);
-        if key == "name" {
-            entries.push(case(value, "", []));
-            continue;
-        }
-        let entry = entries.last_mut().expect("a name comes first");
-        match key {
-            "world" => value.clone_into(&mut entry.world),
-            "bytes" => entry.tried.push((unpacked(value), String::new())),
-            "says" => value.clone_into(&mut entry.tried.last_mut().expect("bytes come first").1),
-            other => panic!("no line begins with {other}"),
-        }
-    }
-    entries
+/// Epoch, view, the parent's view, time, proposer and beacon of the block that transactions are tried in.
+fn context(world: &World) -> (Epoch, View, View, TimeMs, PublicKey, Digest) {
+    let Context { epoch, view, parent_view, time, proposer, beacon } = world.context();
+    (epoch, view, parent_view, time, proposer, beacon)
+}
+
+/// A name that TOML takes as a key without quotes.
+fn slug(name: &str) -> String {
+    let words: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    words.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-")
 }
 
 /// Hex in which long runs of zero bytes are written as `00*N`.
@@ -450,16 +453,4 @@ fn packed(bytes: &[u8]) -> String {
     words.push(hex(&plain));
     words.retain(|word| !word.is_empty());
     words.join(" ")
-}
-
-fn unpacked(text: &str) -> Vec<u8> {
-    let word = |word: &str| match word.strip_prefix("00*") {
-        Some(count) => vec![0; count.parse().expect("a count of zero bytes")],
-        None => {
-            let mut bytes = vec![0; word.len() / 2];
-            unhex(word, &mut bytes).expect("hex");
-            bytes
-        }
-    };
-    text.split_whitespace().flat_map(word).collect()
 }
