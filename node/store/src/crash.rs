@@ -10,7 +10,7 @@ pub enum CrashPoint {
     BetweenBatches,
     /// The batch is synced, memory does not know it yet.
     AfterBatch,
-    /// The block is the tip.
+    /// The block is the tip, and the floor says so.
     AfterMemory,
     /// The index is about to take in a block.
     BeforeIndex,

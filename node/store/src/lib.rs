@@ -10,6 +10,7 @@ mod check;
 mod crash;
 mod dense;
 mod error;
+mod floor;
 mod index;
 mod lanes;
 mod mem;

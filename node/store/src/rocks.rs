@@ -23,13 +23,13 @@ pub struct RocksOptions {
     pub write_buffer_bytes: usize,
     /// Bytes of the write-ahead log, which bound the time of a restart.
     pub log_bytes: u64,
-    /// Files held open.
+    /// Files held open: well below the 1024 that a process often may, for sockets need them too.
     pub open_files: i32,
 }
 
 impl Default for RocksOptions {
     fn default() -> Self {
-        Self { block_cache_bytes: 128 << 20, write_buffer_bytes: 256 << 20, log_bytes: 512 << 20, open_files: 1024 }
+        Self { block_cache_bytes: 128 << 20, write_buffer_bytes: 256 << 20, log_bytes: 512 << 20, open_files: 256 }
     }
 }
 
@@ -48,8 +48,9 @@ impl RocksKv {
         db.create_if_missing(true);
         db.create_missing_column_families(true);
         db.set_paranoid_checks(true);
-        // STO-8: the log is read up to its first torn record; a synced batch lies before every later one.
-        db.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+        // STO-8: what a crash left unfinished at the end of the log is dropped; any other damage is a fault.
+        db.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+        db.set_track_and_verify_wals_in_manifest(true);
         db.set_max_open_files(options.open_files);
         db.set_max_total_wal_size(options.log_bytes);
         db.set_db_write_buffer_size(options.write_buffer_bytes);
@@ -66,7 +67,7 @@ impl RocksKv {
             names.insert(space.0.to_owned(), family_options(*space, &cache, &options));
         }
         // RocksDB opens a database only with all its families; those that nobody names keep their bytes.
-        if dir.join("CURRENT").exists() {
+        if Self::is_in(dir) {
             for name in DB::list_cf(&db, dir).map_err(fault)? {
                 names.entry(name).or_insert_with_key(|_| family_options(Space("other"), &cache, &options));
             }
@@ -74,6 +75,11 @@ impl RocksKv {
         let families = names.into_iter().map(|(name, options)| ColumnFamilyDescriptor::new(name, options));
         let db = DB::open_cf_descriptors(&db, dir, families).map_err(fault)?;
         Ok(Self { db })
+    }
+
+    /// Whether a directory holds a database.
+    pub(crate) fn is_in(dir: &Path) -> bool {
+        dir.join("CURRENT").exists()
     }
 
     /// Bytes of all table files.

@@ -325,7 +325,8 @@ impl Store {
             let _ = wipe(self.kv());
             return Err(error);
         }
-        Ok(self.load()?)
+        self.load()?;
+        Ok(self.raise_floor()?)
     }
 
     fn take_chunks(&self, snapshot: &Snapshot) -> Result<(), SnapshotError> {

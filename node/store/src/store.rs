@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,7 +17,9 @@ use rayon::prelude::*;
 use crate::crash::CrashPoint;
 use crate::dense::Dense;
 use crate::error::StoreError;
+use crate::floor::{Floor, Mark};
 use crate::page::PageId;
+use crate::rocks::{RocksKv, RocksOptions};
 use crate::spaces::{
     APPLIED, BLOCKS, CERTIFICATES, CHAIN_SPACES, FORMAT, GENESIS, HEADERS, IDS, LOWEST, META, PAGES, RECEIPTS,
     RESTORING, ROOTS, height_key, height_of, id_of,
@@ -65,6 +68,8 @@ pub struct Store {
 struct Shared {
     tree: Tree,
     options: Options,
+    /// How high the chain was, outside the disk's own word; a store in memory has none.
+    floor: Option<Floor>,
     /// Held while the disk changes, and by whoever needs that it does not.
     writing: Mutex<()>,
     written_bytes: AtomicU64,
@@ -105,18 +110,45 @@ pub struct Stats {
 impl Store {
     /// Opens what is there and checks it (STO-6): the format, the last final block, and that the stored bucket roots
     /// give the state root of its header.
+    ///
+    /// Whoever holds the keys of a real chain opens its directory with [`Store::open_dir`], which also knows the floor.
     pub fn open(kv: Arc<dyn Kv>, options: Options) -> Result<Self, StoreError> {
+        Self::open_over(kv, None, options)
+    }
+
+    /// Opens or creates the store in a directory, and demands that it is as high as its floor says (STO-10).
+    pub fn open_dir(dir: &Path, rocks: RocksOptions, options: Options) -> Result<Self, StoreError> {
+        let floor = Floor::open(dir)?;
+        if let Some(mark) = floor.mark()
+            && !RocksKv::is_in(dir)
+        {
+            // Before anything is created there: what is left may still be of use to whoever mends it.
+            return Err(below(&mark, "there is no database").into());
+        }
+        let kv = RocksKv::open(dir, &[], rocks)?;
+        Self::open_over(Arc::new(kv), Some(floor), options)
+    }
+
+    fn open_over(kv: Arc<dyn Kv>, floor: Option<Floor>, options: Options) -> Result<Self, StoreError> {
         let store = Self {
             shared: Arc::new(Shared {
                 tree: Tree::new(kv, options.cache_bytes),
                 options,
+                floor,
                 writing: Mutex::new(()),
                 written_bytes: AtomicU64::new(0),
             }),
         };
         store.check_format()?;
+        if let Some(mark) = store.floor_mark()
+            && store.kv().get(META, RESTORING)?.is_some()
+        {
+            return Err(below(&mark, "a restore is unfinished").into());
+        }
         store.clear_unfinished()?;
         store.load()?;
+        store.check_floor()?;
+        store.raise_floor()?;
         Ok(store)
     }
 
@@ -341,6 +373,9 @@ impl Store {
     /// STO-6: reads the last final block, and the tree above the buckets.
     pub(crate) fn load(&self) -> Result<(), StoreError> {
         let Some(applied) = self.kv().get(META, APPLIED)? else { return Ok(()) };
+        if self.kv().get(META, FORMAT)?.is_none() {
+            return Err(damaged("blocks were applied, and there is no format").into());
+        }
         let height = height_of(&applied).ok_or_else(|| damaged("the applied height"))?;
         let header =
             self.header(height)?.ok_or_else(|| damaged(&format!("block {height} was applied and has no header")))?;
@@ -367,6 +402,31 @@ impl Store {
             None => first.id() != genesis,
         };
         if below { Err(damaged(&format!("block {lowest} is not the first one")).into()) } else { Ok(()) }
+    }
+
+    fn floor_mark(&self) -> Option<Mark> {
+        self.shared.floor.as_ref().and_then(Floor::mark)
+    }
+
+    /// STO-10: blocks that were final do not vanish, and a chain that was begun is not begun again.
+    fn check_floor(&self) -> Result<(), StoreError> {
+        let Some(mark) = self.floor_mark() else { return Ok(()) };
+        let Some(tip) = self.tip() else { return Err(below(&mark, "there is no block").into()) };
+        if tip.height() < mark.height {
+            return Err(below(&mark, &format!("the last block is {}", tip.height())).into());
+        }
+        same(mark.genesis, self.genesis()?).map_err(|ids| below(&mark, &format!("the id of block 0: {ids}")))?;
+        let there = self.header(mark.height)?.map(|header| header.id());
+        if there == Some(mark.id) { Ok(()) } else { Err(below(&mark, "there is another block at its height").into()) }
+    }
+
+    /// STO-11: the last block is on the disk, and from now on none below it is believed.
+    pub(crate) fn raise_floor(&self) -> Result<(), StoreError> {
+        let (Some(floor), Some(tip)) = (&self.shared.floor, self.tip()) else { return Ok(()) };
+        if floor.mark().is_some_and(|mark| mark.height == tip.height()) {
+            return Ok(());
+        }
+        Ok(floor.raise(Mark { genesis: self.genesis()?, height: tip.height(), id: tip.id })?)
     }
 
     pub(crate) fn stored_roots(&self) -> Result<Vec<(u32, Digest)>, Fault> {
@@ -403,6 +463,8 @@ impl Store {
         }
         self.at_point(CrashPoint::AfterBatch);
         self.tree().finish(layer, tip);
+        // The block is final on the disk also where this fails; the node stops, and finds it when it starts again.
+        self.raise_floor()?;
         self.at_point(CrashPoint::AfterMemory);
         Ok(())
     }
@@ -583,6 +645,11 @@ fn bytes_of(write: &Write) -> usize {
         Write::Put { key, value, .. } => key.len() + value.len(),
         Write::Delete { key, .. } => key.len(),
     }
+}
+
+/// What is there is less than what was acknowledged.
+fn below(mark: &Mark, found: &str) -> Fault {
+    damaged(&format!("block {} of height {} was final on this disk, and {found}", mark.id, mark.height))
 }
 
 pub(crate) fn damaged(what: &str) -> Fault {

@@ -8,8 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cpc_primitives::Fault;
 use cpc_primitives::kv::{Batch, Durability, Kv, Space};
-use cpc_primitives::{Fault, Height};
 use cpc_store::{Damage, Index, MemKv, Options, RocksKv, RocksOptions, SPACES, Store, StoreError, tx_events};
 use rand::prelude::*;
 use world::World;
@@ -28,25 +28,30 @@ fn grown() -> (Arc<MemKv>, World) {
 }
 
 /// Everything that a store can be asked, after something in it was damaged: the right answer or a fault.
-fn demand_no_wrong_answer(kv: Arc<dyn Kv>, world: &World, what: &str) -> Answer {
-    let store = match Store::open(kv, Options::default()) {
+///
+/// A store that opens below the last block, or empty, is the worst wrong answer: its node would sign those heights again.
+fn demand_no_wrong_answer(opened: Result<Store, StoreError>, world: &World, what: &str) -> Answer {
+    let store = match opened {
         Ok(store) => store,
-        Err(error) => {
-            assert!(!error.to_string().is_empty());
+        Err(StoreError::Fault(Fault::Damaged { .. } | Fault::Io { .. }) | StoreError::Format(_)) => {
             return Answer::Fault;
         }
+        Err(error) => panic!("{what}: {error}"),
     };
-    if store.is_empty() {
-        return Answer::Fault;
-    }
+    let tip = store.tip().map(|tip| tip.height());
+    assert_eq!(tip, Some(world.height()), "{what}: final blocks have vanished without a word");
     match world.verify(&store) {
         Ok(()) => Answer::Right,
         Err(found) => {
-            let named = ["damaged", "the check found", "the store is at"].iter().any(|text| found.contains(text));
+            let named = ["damaged", "the check found"].iter().any(|text| found.contains(text));
             assert!(named, "{what}: a wrong answer: {found}");
             Answer::Fault
         }
     }
+}
+
+fn in_memory(kv: Arc<MemKv>) -> Result<Store, StoreError> {
+    Store::open(kv, Options::default())
 }
 
 #[derive(PartialEq, Eq, Debug)]
@@ -73,7 +78,7 @@ fn every_flipped_bit_of_the_chain_is_noticed() {
                 drop(world.verify(&store));
                 index_flips += 1;
             } else {
-                let answer = demand_no_wrong_answer(kv, &world, &what);
+                let answer = demand_no_wrong_answer(in_memory(kv), &world, &what);
                 assert_eq!(answer, Answer::Fault, "{what} was changed and nothing noticed");
                 flips += 1;
             }
@@ -90,7 +95,7 @@ fn a_read_that_fails_is_a_fault_with_its_remedy() {
             let (kv, world) = grown();
             kv.damage(space, &key, Damage::Noticed);
             let what = format!("{space} {key:?}");
-            assert_eq!(demand_no_wrong_answer(kv, &world, &what), Answer::Fault, "{what}");
+            assert_eq!(demand_no_wrong_answer(in_memory(kv), &world, &what), Answer::Fault, "{what}");
         }
     }
 }
@@ -123,15 +128,21 @@ fn another_format_is_refused_by_name() {
     assert!(error.contains("of another format (expected 1, found 2)"), "{error}");
 }
 
-/// A database on a disk with everything in table files or everything in the log, closed again.
-fn on_disk(dir: &Path, flush: bool) -> World {
-    let kv = Arc::new(RocksKv::open(dir, &[], RocksOptions::default()).expect("it opens"));
+fn on_disk(dir: &Path) -> Result<Store, StoreError> {
+    Store::open_dir(dir, RocksOptions::default(), Options::default())
+}
+
+/// A chain on a disk with everything in table files or everything in the log, closed again.
+fn grown_on_disk(dir: &Path, flush: bool) -> World {
     let mut world = World::new(1);
-    let store = world.begin(Arc::<RocksKv>::clone(&kv), Options::default()).expect("it begins");
+    let store = on_disk(dir).expect("it opens");
+    world.resume(&store).expect("it begins");
     for _ in 0..BLOCKS {
         world.commit_next(&store).expect("it is the next block");
     }
+    drop(store);
     if flush {
+        let kv = RocksKv::open(dir, &[], RocksOptions::default()).expect("it opens");
         kv.flush().expect("there is room");
     }
     world
@@ -153,19 +164,10 @@ fn copy(from: &Path) -> tempfile::TempDir {
     to
 }
 
-/// Opens a damaged copy: a fault, or the right answers.
-fn demand_fault_or_right(dir: &Path, world: &World, what: &str) -> Answer {
-    match RocksKv::open(dir, &[], RocksOptions::default()) {
-        Ok(kv) => demand_no_wrong_answer(Arc::new(kv), world, what),
-        Err(Fault::Damaged { .. } | Fault::Io { .. }) => Answer::Fault,
-        Err(fault) => panic!("{what}: {fault}"),
-    }
-}
-
 #[test]
 fn a_table_file_with_a_flipped_byte_or_a_missing_end_gives_a_fault() {
     let dir = tempfile::tempdir().expect("a directory");
-    let world = on_disk(dir.path(), true);
+    let world = grown_on_disk(dir.path(), true);
     let tables = files(dir.path(), "sst");
     assert!(tables.len() >= 8, "every space has a file");
     let mut rng = common::rng(5);
@@ -182,7 +184,7 @@ fn a_table_file_with_a_flipped_byte_or_a_missing_end_gives_a_fault() {
                 bytes[at] ^= 0x10
             }
             fs::write(&path, bytes).expect("there is room");
-            let answer = demand_fault_or_right(copy.path(), &world, &format!("{} at {at}", path.display()));
+            let answer = demand_no_wrong_answer(on_disk(copy.path()), &world, &format!("{} at {at}", path.display()));
             faults += usize::from(answer == Answer::Fault);
         }
     }
@@ -190,47 +192,88 @@ fn a_table_file_with_a_flipped_byte_or_a_missing_end_gives_a_fault() {
 }
 
 #[test]
-fn a_log_with_a_flipped_byte_or_a_missing_end_gives_a_fault_or_an_earlier_block() {
+fn a_log_with_a_flipped_byte_or_a_missing_end_gives_a_fault_and_never_an_earlier_block() {
     let dir = tempfile::tempdir().expect("a directory");
-    on_disk(dir.path(), false);
+    let world = grown_on_disk(dir.path(), false);
     let log = files(dir.path(), "log").pop().expect("there is a log");
-    let length = fs::metadata(&log).expect("readable").len();
+    let sound = fs::read(&log).expect("readable");
+    let written = sound.len() - sound.iter().rev().take_while(|byte| **byte == 0).count();
     let mut rng = common::rng(6);
-    let mut heights = BTreeSet::new();
-    for case in 0..16 {
+    for case in 0..24 {
         let copy = copy(dir.path());
         let path = copy.path().join(log.file_name().expect("a name"));
-        let mut bytes = fs::read(&path).expect("readable");
-        let at = usize::try_from(rng.random_range(0..length)).expect("small");
+        let mut bytes = sound.clone();
+        let at = rng.random_range(0..written);
         if case % 2 == 0 {
             bytes.truncate(at)
         } else {
             bytes[at] ^= 0x10
         }
         fs::write(&path, bytes).expect("there is room");
-        let Ok(kv) = RocksKv::open(copy.path(), &[], RocksOptions::default()) else { continue };
-        let store = Store::open(Arc::new(kv), Options::default()).expect("a beginning of the log is a whole state");
-        let height = store.tip().map(|tip| tip.height());
-        heights.insert(height);
-        if let Some(height) = height {
-            let mut earlier = World::new(1);
-            earlier.advance(height);
-            earlier.verify(&store).expect("an earlier block with its state");
-        }
+        let what = format!("case {case}, byte {at} of {written}");
+        // STO-10: both are damage, the torn end by the floor alone.
+        let answer = demand_no_wrong_answer(on_disk(copy.path()), &world, &what);
+        assert_eq!(answer, Answer::Fault, "{what}");
     }
-    assert!(heights.len() > 2 && heights.iter().all(|height| *height <= Some(Height(BLOCKS))), "{heights:?}");
+}
+
+#[test]
+fn a_log_that_was_removed_is_damage_and_no_chain_begins_over_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let world = grown_on_disk(dir.path(), false);
+    let lost = |names: &[PathBuf]| {
+        let copy = copy(dir.path());
+        for name in names {
+            fs::remove_file(copy.path().join(name.file_name().expect("a name"))).expect("it is there");
+        }
+        copy
+    };
+    let copy = lost(&files(dir.path(), "log"));
+    for attempt in 0..3 {
+        let error = on_disk(copy.path()).expect_err("five blocks are gone").to_string();
+        assert!(error.contains("of height 5 was final on this disk"), "attempt {attempt}: {error}");
+        assert!(error.contains("restore a snapshot, or sync this node again"), "attempt {attempt}: {error}");
+    }
+    // Of the whole database only the floor is left: nothing is created beside it.
+    let all: Vec<PathBuf> = fs::read_dir(dir.path()).expect("readable").map(|row| row.expect("a row").path()).collect();
+    let rest: Vec<PathBuf> = all.into_iter().filter(|path| !path.ends_with("floor")).collect();
+    let copy = lost(&rest);
+    let error = on_disk(copy.path()).expect_err("everything is gone").to_string();
+    assert!(error.contains("there is no database"), "{error}");
+    assert_eq!(fs::read_dir(copy.path()).expect("readable").count(), 1);
+    // A floor that is missing is made again; one of another chain is damage.
+    let copy = lost(&[dir.path().join("floor")]);
+    let answer = demand_no_wrong_answer(on_disk(copy.path()), &world, "without a floor");
+    assert_eq!((answer, copy.path().join("floor").exists()), (Answer::Right, true));
+    let other = tempfile::tempdir().expect("a directory");
+    let store = on_disk(other.path()).expect("it opens");
+    World::large(1).resume(&store).expect("it begins");
+    drop(store);
+    fs::copy(other.path().join("floor"), copy.path().join("floor")).expect("there is room");
+    let error = on_disk(copy.path()).expect_err("another chain").to_string();
+    assert!(error.contains("the id of block 0"), "{error}");
 }
 
 #[test]
 fn a_database_that_lost_a_file_gives_a_fault() {
     let dir = tempfile::tempdir().expect("a directory");
-    let world = on_disk(dir.path(), true);
+    let world = grown_on_disk(dir.path(), true);
     let mut names: Vec<PathBuf> = files(dir.path(), "sst");
     names.push(dir.path().join("CURRENT"));
     for file in names {
         let copy = copy(dir.path());
         fs::remove_file(copy.path().join(file.file_name().expect("a name"))).expect("it is there");
-        let answer = demand_fault_or_right(copy.path(), &world, &file.display().to_string());
+        let answer = demand_no_wrong_answer(on_disk(copy.path()), &world, &file.display().to_string());
         assert_eq!(answer, Answer::Fault, "{}", file.display());
     }
+}
+
+#[test]
+fn applied_blocks_without_a_format_are_damage() {
+    let (kv, _) = grown();
+    let mut batch = Batch::default();
+    batch.delete(Space("meta"), *b"format");
+    kv.write(batch, Durability::Synced).expect("there is room");
+    let error = in_memory(kv).expect_err("the format is gone").to_string();
+    assert!(error.contains("there is no format"), "{error}");
 }

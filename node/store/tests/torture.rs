@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
 use cpc_primitives::Height;
-use cpc_store::{CrashPoint, Index, MemKv, Options, RocksKv, RocksOptions, Snapshot, Store, Trusted, tx_events};
+use cpc_store::{CrashPoint, Index, MemKv, Options, RocksOptions, Snapshot, Store, Trusted, tx_events};
 use rand::prelude::*;
 use world::{World, memory_torture};
 
@@ -112,8 +112,7 @@ fn open(dir: &Path) -> Store {
 }
 
 fn open_with(dir: &Path, options: Options) -> Store {
-    let kv = RocksKv::open(dir, &[], RocksOptions::default()).expect("a crash never prevents a restart");
-    Store::open(Arc::new(kv), options).expect("a crash never prevents a restart")
+    Store::open_dir(dir, RocksOptions::default(), options).expect("a crash never prevents a restart")
 }
 
 /// What an agent is told to do.
