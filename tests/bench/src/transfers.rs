@@ -14,7 +14,7 @@ use cpc_primitives::{Block, Bounded, Header};
 use cpc_store::{Overlay, Store};
 use rayon::prelude::*;
 
-use crate::machine::{Machine, Watch, folder_bytes, written};
+use crate::machine::{Machine, Watch, folder_bytes, settle, written};
 use crate::node::Node;
 use crate::plan::{BlockPlan, Plan};
 use crate::report::{Bound, Part};
@@ -65,6 +65,7 @@ struct Sized {
     batches: Vec<(usize, f64)>,
     commit_apart: Samples,
     verify_apart: Samples,
+    background: Samples,
     given: Samples,
     block_bytes: Samples,
 }
@@ -78,14 +79,13 @@ pub(crate) fn measure(plan: &Plan, machine: &Machine) -> Result<Vec<Part>> {
     node.kv.flush()?;
     let mut sized: Vec<Sized> = plan.blocks.iter().map(|plan| Sized::new(*plan)).collect();
 
-    for size in &mut sized {
-        size.round(&mut world, &node.store, None)?;
-    }
-    world.check(&node.store)?;
     let (disk, given) = (written()?, node.store.stats()?.written_bytes);
     let mut transfers = 0;
-    for round in 0..plan.rounds {
-        for size in &mut sized {
+    // All rounds of one size come together, so that what RocksDB does later is paid by those who caused it.
+    for size in &mut sized {
+        transfers += size.round(&mut world, &node.store, None)?;
+        world.check(&node.store)?;
+        for round in 0..plan.rounds {
             transfers += size.round(&mut world, &node.store, Some(round))?;
         }
     }
@@ -113,6 +113,7 @@ impl Sized {
             batches: Vec::new(),
             commit_apart: Samples::default(),
             verify_apart: Samples::default(),
+            background: Samples::default(),
             given: Samples::default(),
             block_bytes: Samples::default(),
         }
@@ -129,7 +130,7 @@ impl Sized {
             self.batches = batches(&claims)?;
         }
         let mut one = Self::new(self.plan);
-        // Blocks have an order, so the sides that need no state move around them.
+        // Blocks have an order, so the side that needs no state moves around them.
         let turned = number.is_some_and(|number| number % 2 == 1);
         if !turned {
             one.limit.push(limit(&claims, self.batch())?);
@@ -139,14 +140,16 @@ impl Sized {
         one.commit_apart.push(pipeline(world, store, commit_apart, Stages::Commit)?);
         let given = store.stats()?.written_bytes - before;
         one.given.push(given as f64 / claims.len() as f64);
+        one.verify_apart.push(pipeline(world, store, verify_apart, Stages::VerifyAndCommit)?);
+        let count = count as u64 * u64::from(txs);
+        one.background.push(settle()? / count as f64);
         if turned {
             one.limit.push(limit(&claims, self.batch())?);
         }
-        one.verify_apart.push(pipeline(world, store, verify_apart, Stages::VerifyAndCommit)?);
         if number.is_some() {
             self.take(&one);
         }
-        Ok(count as u64 * u64::from(txs))
+        Ok(count)
     }
 
     /// The size of a batch that takes the least work.
@@ -172,6 +175,7 @@ impl Sized {
             (&mut self.parts.disk_reads, &one.parts.disk_reads),
             (&mut self.commit_apart, &one.commit_apart),
             (&mut self.verify_apart, &one.verify_apart),
+            (&mut self.background, &one.background),
             (&mut self.given, &one.given),
             (&mut self.block_bytes, &one.block_bytes),
         ];
@@ -259,6 +263,8 @@ impl Sized {
             part.row(format!("{name}/txs={txs},clock=work"), micros(&timed.work), "us a transfer");
         }
         part.row(format!("primitives::verify_batch/txs={txs},clock=work"), micros(&limit.work), "us a signature");
+        let background = micros(&self.background);
+        part.row(format!("rocksdb::background/txs={txs},clock=work"), background, "us a transfer, after the round");
         part.row(format!("store::disk_reads/txs={txs}"), parts.disk_reads.clone(), "pages a transfer");
         let in_memory = parts.verify.plus(&parts.prefetch).plus(&parts.rules).plus(&parts.root);
         let durable = in_memory.plus(&parts.commit);
@@ -398,8 +404,8 @@ fn bytes_part(sized: &[Sized], transfers: u64, disk: u64, given: u64, folder: u6
     let mut part = Part::new("Bytes written", "How many bytes does one transfer cost the disk?");
     part.note(
         "Given is what the store hands to RocksDB: block, receipts, pages of the state, roots. On the disk is what the \
-         kernel has written for this process during all rounds and a flush at their end, the log, table files and \
-         compactions among it, for blocks of all sizes together.",
+         kernel has written for this process during all rounds, the first ones and a flush at the end among them: the log, table files, \
+         compactions, for blocks of all sizes together.",
     );
     for Sized { plan: BlockPlan { txs, .. }, given, block_bytes, .. } in sized {
         part.row(format!("block::encode/txs={txs}"), block_bytes.clone(), "bytes a transfer");

@@ -8,7 +8,7 @@ use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::machine::{Machine, Watch, written};
+use crate::machine::{Machine, Watch, settle, written};
 use crate::plan::Plan;
 use crate::report::{Bound, Part};
 use crate::rivals::{Change, Jellyfish, Nearly, Ours, Rival};
@@ -24,6 +24,7 @@ struct Side {
     map: Box<dyn Rival>,
     seconds: Samples,
     work: Samples,
+    background: Samples,
     bytes: Samples,
     more: BTreeMap<&'static str, Samples>,
 }
@@ -45,6 +46,7 @@ pub(crate) fn measure(plan: &Plan, machine: &Machine) -> Result<Part> {
         }
     }
     check(&sides, &expected, &keys)?;
+    settle()?;
 
     for round in 0..=plan.rounds {
         let commits: Vec<Vec<Change>> = (0..plan.commits)
@@ -68,7 +70,7 @@ pub(crate) fn measure(plan: &Plan, machine: &Machine) -> Result<Part> {
 impl Side {
     fn new(map: Box<dyn Rival>) -> Self {
         let empty = Samples::default;
-        Self { map, seconds: empty(), work: empty(), bytes: empty(), more: BTreeMap::new() }
+        Self { map, seconds: empty(), work: empty(), background: empty(), bytes: empty(), more: BTreeMap::new() }
     }
 
     fn round(&mut self, commits: &[Vec<Change>], counts: bool) -> Result<()> {
@@ -80,9 +82,12 @@ impl Side {
             self.map.commit(changes)?;
         }
         let (seconds, work) = watch.stop(updates)?;
+        // The next side begins when this one has done what it put off.
+        let background = settle()? / updates;
         if counts {
             self.seconds.push(seconds);
             self.work.push(work);
+            self.background.push(background);
             for (name, value) in self.map.more()? {
                 self.more.entry(name).or_default().push(value / updates);
             }
@@ -119,7 +124,8 @@ fn report(plan: &Plan, sides: &[Side; 3]) -> Part {
     );
     part.note(format!(
         "{commits} commits of each side a round, keys and values of 32 bytes. The clock runs from the sorted changes in \
-         memory, which each side first puts into its own form, until the commit returns."
+         memory, which each side first puts into its own form, until the commit returns; what a side does after that, \
+         it does before the next one's turn."
     ));
     for Side { map, .. } in sides {
         part.note(format!("{}: {}.", map.name(), map.settings()));
@@ -131,9 +137,13 @@ fn report(plan: &Plan, sides: &[Side; 3]) -> Part {
         let name = format!("{}::commit/keys={updated},clock=work", map.name());
         part.row(name, work.map(|seconds| seconds * 1e6), "us of all cores an update");
     }
+    for Side { map, background, .. } in sides {
+        let name = format!("{}::background/keys={updated},clock=work", map.name());
+        part.row(name, background.map(|seconds| seconds * 1e6), "us of all cores an update, after its turn");
+    }
     for Side { map, bytes, .. } in sides {
         let name = format!("{}::written/keys={updated}", map.name());
-        part.row(name, bytes.clone(), "bytes an update, by the kernel, while it took its turn");
+        part.row(name, bytes.clone(), "bytes an update, by the kernel, until it was at rest");
     }
     for (name, samples) in sides.iter().flat_map(|side| &side.more) {
         let (name, unit) = name.split_once(", ").expect("a name and its unit");
