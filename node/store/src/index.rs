@@ -84,11 +84,12 @@ impl Index {
     /// Opens the index; one that does not belong to this chain is emptied, and built again by [`Index::catch_up`].
     pub fn open(store: Store, events: Events) -> Result<Self, StoreError> {
         let index = Self { store, events };
-        let known = match index.state()? {
-            None => true,
+        // IDX-1: a row that says nothing names no block, and what is derived is not worth a halt.
+        let known = match index.kv().get(INDEX_META, STATE)?.as_deref().and_then(read_state) {
+            None => false,
             Some((height, id)) => index.store.header(height)?.is_some_and(|header| header.id().0 == id),
         };
-        if !known || index.state()?.is_none() {
+        if !known {
             index.clear()?;
         }
         Ok(index)
@@ -167,9 +168,7 @@ impl Index {
     /// The last block that was taken in, with its id.
     fn state(&self) -> Result<Option<(Height, Digest)>, Fault> {
         let Some(bytes) = self.kv().get(INDEX_META, STATE)? else { return Ok(None) };
-        let (height, id) = bytes.split_at_checked(8).ok_or_else(|| damaged("the height of the index"))?;
-        let state = height_of(height).zip(id_of(id).map(|id| id.0));
-        Ok(Some(state.ok_or_else(|| damaged("the height of the index"))?))
+        Ok(Some(read_state(&bytes).ok_or_else(|| damaged("the height of the index"))?))
     }
 
     fn next(&self) -> Result<Height, StoreError> {
@@ -285,6 +284,11 @@ pub fn tx_events(block: &Block, _receipts: &[u8]) -> Vec<IndexEvent> {
         IndexEvent::Tx { hash: tx.hash(), id: tx.id(), accounts: [sender].into_iter().chain(other).collect() }
     };
     block.txs.iter().map(event).collect()
+}
+
+fn read_state(bytes: &[u8]) -> Option<(Height, Digest)> {
+    let (height, id) = bytes.split_at_checked(8)?;
+    height_of(height).zip(id_of(id).map(|id| id.0))
 }
 
 impl Place {
