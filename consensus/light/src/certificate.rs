@@ -56,57 +56,26 @@ pub struct FinalizedHeader {
 
 /// Why a certificate certifies nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the sentence of each variant is its message")]
 pub enum CertError {
-    /// Its bytes are none.
     #[error(transparent)]
     Wire(#[from] WireError),
-    /// It is of a set of another size.
     #[error("the seats of the set: {0}")]
     Seats(Mismatch<u32>),
-    /// Too few signed.
     #[error("{found} seats signed, a quorum is {needed}")]
-    Quorum {
-        /// How many must.
-        needed: u32,
-        /// How many did.
-        found: u32,
-    },
-    /// A signature is not that of its seat.
+    Quorum { needed: u32, found: u32 },
     #[error("the signature of seat {seat} does not verify under the key {key}")]
-    Signature {
-        /// The first such seat.
-        seat: u32,
-        /// Its key.
-        key: PublicKey,
-    },
-    /// A vote of nobody.
+    Signature { seat: u32, key: PublicKey },
     #[error("seat {seat} of a set of {seats}")]
-    UnknownSeat {
-        /// The seat.
-        seat: u32,
-        /// How many there are.
-        seats: u32,
-    },
-    /// A seat counts once.
+    UnknownSeat { seat: u32, seats: u32 },
     #[error("seat {seat} signed twice")]
-    DoubleSeat {
-        /// The seat.
-        seat: u32,
-    },
-    /// It is of another block.
+    DoubleSeat { seat: u32 },
     #[error("the certified block: {0}")]
     Payload(Mismatch<BlockId>),
-    /// It is of another epoch.
     #[error("the epoch of the certificate: {0}")]
     Epoch(Mismatch<Epoch>),
-    /// It is older than the block.
     #[error("certified in view {certified}, before the block was proposed in view {proposed}")]
-    View {
-        /// The view of the header.
-        proposed: View,
-        /// The view of the certificate.
-        certified: View,
-    },
+    View { proposed: View, certified: View },
 }
 
 impl Finalization {
@@ -231,11 +200,6 @@ impl FinalizedHeader {
     /// The id of the block.
     pub fn id(&self) -> BlockId {
         self.id
-    }
-
-    /// The header, given away.
-    pub fn into_header(self) -> Header {
-        self.header
     }
 }
 

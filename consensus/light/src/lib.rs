@@ -1,4 +1,5 @@
-//! What a customer links: votes, finality certificates, evidence of double votes, and proofs down to a genesis hash.
+//! What a customer links: votes, finality certificates, evidence of double votes, and proofs down to a genesis hash
+//! or to an anchor.
 //!
 //! Nothing here reads a disk, a clock or a network, and nothing needs the node. The formats of votes and certificates
 //! are those of the BFT library, written by hand and held to it by the golden files under `tests/vectors/votes`; every
@@ -24,7 +25,7 @@ pub use evidence::{ConflictingVotes, EvidenceError, Offence};
 pub use proof_file::{ProofFile, Subject, VerifiedProof, VerifiedSubject};
 pub use result_proof::{AcceptedResult, NotSettled, ResultProof, SettlementProof, VerifiedResult, VerifiedSettlement};
 pub use state_proof::{BucketSiblings, DenseSiblings, StateProof, Terminal, VerifiedState};
-pub use trust::{EpochLink, FinalityProof, TrustPath, TrustedSets};
+pub use trust::{Anchor, EpochLink, FinalityProof, Start, TrustPath, Trusted, TrustedSets};
 pub use validators::{SetError, ValidatorSet};
 pub use vote::{Proposal, SignedVote, Vote, VoteKind, namespace};
 pub use wire::WireError;

@@ -1,7 +1,7 @@
-//! A file that proves one thing to whoever knows the genesis hash and nothing else.
+//! A file that proves one thing to whoever knows a genesis hash or an anchor, and nothing else.
 
 use cpc_primitives::codec::{decode, encode};
-use cpc_primitives::{BlockId, CodecError, TimeMs, same};
+use cpc_primitives::{CodecError, TimeMs, same};
 use wincode::{SchemaRead, SchemaWrite};
 
 use crate::certificate::FinalizedHeader;
@@ -9,17 +9,19 @@ use crate::error::ProofError;
 use crate::limits::PROOF_FILE_BYTES_MAX;
 use crate::result_proof::{AcceptedResult, ResultProof, SettlementProof, VerifiedSettlement};
 use crate::state_proof::{StateProof, VerifiedState};
-use crate::trust::{FinalityProof, TrustPath};
+use crate::trust::{Anchor, FinalityProof, TrustPath, Trusted};
 
 /// How every proof file begins (PROOF-10).
 const MAGIC: [u8; 8] = *b"cpcproof";
 /// The version of the format.
 const VERSION: u32 = 1;
+/// What is left for the body after both.
+const BODY_BYTES_MAX: usize = PROOF_FILE_BYTES_MAX - MAGIC.len() - 4;
 
-/// The way from a genesis hash to one fact (PROOF-10).
+/// The way from what is trusted to one fact (PROOF-10).
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
 pub struct ProofFile {
-    /// From the genesis to the sets.
+    /// From what is trusted to the sets.
     pub trust: TrustPath,
     /// From a set to the block.
     pub finality: FinalityProof,
@@ -42,8 +44,8 @@ pub enum Subject {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedProof {
     header: FinalizedHeader,
-    genesis_time: TimeMs,
-    trust_time: TimeMs,
+    since: TimeMs,
+    anchor: Anchor,
     subject: VerifiedSubject,
 }
 
@@ -59,17 +61,17 @@ pub enum VerifiedSubject {
 }
 
 impl ProofFile {
-    /// Reads a file, and demands that it proves what it claims to whoever trusts this genesis.
-    pub fn verify(bytes: &[u8], genesis: &BlockId) -> Result<VerifiedProof, ProofError> {
+    /// Reads a file, and demands that it proves what it claims to whoever trusts this.
+    pub fn verify(bytes: &[u8], trusted: Trusted) -> Result<VerifiedProof, ProofError> {
         let Self { trust, finality, subject } = Self::decode(bytes)?;
-        let trusted = trust.verify(genesis)?;
-        let header = finality.verify(&trusted)?;
+        let sets = trust.verify(trusted)?;
+        let header = finality.verify(&sets)?;
         let subject = match subject {
             Subject::State(proof) => VerifiedSubject::State(proof.verify(&header.header().state_root)?),
             Subject::Result(proof) => VerifiedSubject::Accepted(proof.verify(&header)?),
             Subject::Settlement(proof) => VerifiedSubject::Settled(proof.verify(&header)?),
         };
-        Ok(VerifiedProof { genesis_time: trusted.genesis().time, trust_time: trusted.newest(), header, subject })
+        Ok(VerifiedProof { since: sets.since(), anchor: sets.anchor(), header, subject })
     }
 
     /// Reads exactly one file of at most [`PROOF_FILE_BYTES_MAX`] bytes, without judging it (PROOF-10).
@@ -80,7 +82,7 @@ impl ProofFile {
         let body = bytes.strip_prefix(&MAGIC).ok_or(ProofError::Magic)?;
         let (version, body) = body.split_first_chunk::<4>().ok_or(ProofError::Magic)?;
         same(VERSION, u32::from_le_bytes(*version)).map_err(ProofError::Version)?;
-        Ok(decode(body, PROOF_FILE_BYTES_MAX)?)
+        Ok(decode(body, BODY_BYTES_MAX)?)
     }
 
     /// The bytes of the file.
@@ -95,14 +97,15 @@ impl VerifiedProof {
         &self.header
     }
 
-    /// When the network started.
-    pub fn genesis_time(&self) -> TimeMs {
-        self.genesis_time
+    /// When trust begins: the time of the genesis, or of the anchor. Whether that is too long ago, the caller judges
+    /// (PROOF-10).
+    pub fn since(&self) -> TimeMs {
+        self.since
     }
 
-    /// When the newest link of the trust was proposed: whether that is too long ago, the caller judges.
-    pub fn trust_time(&self) -> TimeMs {
-        self.trust_time
+    /// Where the next proof may begin (PROOF-11).
+    pub fn anchor(&self) -> &Anchor {
+        &self.anchor
     }
 
     /// What is proven.

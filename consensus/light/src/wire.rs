@@ -2,66 +2,26 @@
 
 /// Why bytes are not a vote, a certificate or evidence (VOTE-5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the sentence of each variant is its message")]
 pub enum WireError {
-    /// More bytes than the value may have.
     #[error("{found} bytes where at most {limit} are allowed")]
-    TooLong {
-        /// The limit of this kind of value.
-        limit: usize,
-        /// How many bytes came.
-        found: usize,
-    },
-    /// The bytes end within a value.
+    TooLong { limit: usize, found: usize },
     #[error("the bytes end too early: {needed} more were needed, {left} are left")]
-    Truncated {
-        /// How many the next value has.
-        needed: usize,
-        /// How many there are.
-        left: usize,
-    },
-    /// The bytes go on after the value.
+    Truncated { needed: usize, left: usize },
     #[error("{left} bytes follow the value")]
-    Trailing {
-        /// How many.
-        left: usize,
-    },
-    /// An integer has needless bytes or too many bits.
+    Trailing { left: usize },
     #[error("an integer is not in its shortest form, or has more than {bits} bits")]
-    Varint {
-        /// How many bits it may have.
-        bits: u32,
-    },
-    /// A kind that does not exist here.
+    Varint { bits: u32 },
     #[error("a tag of {found}, which names nothing here")]
-    Tag {
-        /// The tag.
-        found: u8,
-    },
-    /// A bitmap of more seats than there can be.
+    Tag { found: u8 },
     #[error("a bitmap of {found} seats where at most {max} are allowed")]
-    TooManySeats {
-        /// The most seats of a set.
-        max: usize,
-        /// How many the bitmap has.
-        found: u64,
-    },
-    /// A bit is set that belongs to no seat.
+    TooManySeats { max: usize, found: u64 },
     #[error("the bitmap of {seats} seats has a bit set beyond its end")]
-    UnusedBits {
-        /// How many seats the bitmap has.
-        seats: u32,
-    },
-    /// Nobody signed.
+    UnusedBits { seats: u32 },
     #[error("a certificate without a signer")]
     NoSigner,
-    /// The signatures are not those of the bitmap.
     #[error("{signatures} signatures of {signers} signers")]
-    Count {
-        /// How many bits of the bitmap are set.
-        signers: usize,
-        /// How many signatures follow.
-        signatures: u64,
-    },
+    Count { signers: usize, signatures: u64 },
 }
 
 /// Bytes that are read from the front.

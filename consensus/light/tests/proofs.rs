@@ -1,13 +1,15 @@
-//! From a genesis hash to one fact: what a customer's copy of a proof file must show, and what it must refuse.
+//! From a genesis hash or an anchor to one fact: what a customer's copy of a proof file must show, and what it must refuse.
 
 use std::collections::BTreeMap;
 
 use cpc_light::limits::{PROOF_EPOCHS_MAX, PROOF_FILE_BYTES_MAX, PROOF_HEADERS_MAX};
 use cpc_light::{
-    CertError, EpochLink, FinalityProof, Finalization, ProofError, ProofFile, Proposal, ResultProof, SettlementProof,
-    StateProof, Subject, Terminal, TrustPath, ValidatorSet, VerifiedSubject, Vote, certify, namespace,
+    Anchor, CertError, EpochLink, FinalityProof, Finalization, ProofError, ProofFile, Proposal, ResultProof,
+    SettlementProof, Start, StateProof, Subject, Terminal, TrustPath, Trusted, TrustedSets, ValidatorSet,
+    VerifiedSubject, Vote, certify, namespace,
 };
-use cpc_primitives::codec::Bounded;
+use cpc_primitives::codec::{Bounded, encode};
+use cpc_primitives::limits::SEATS_MAX;
 use cpc_primitives::merkle;
 use cpc_primitives::result::{Challenge, ComputeResult, ComputeRoots, Geometry, KernelId, Outcome, Settlement};
 use cpc_primitives::state::StateKey;
@@ -21,6 +23,8 @@ use cpc_primitives::{
 const EPOCH: u64 = 3;
 /// The seats of the epochs, by the number that their keys come from; epochs 2 and 3 have the same ones.
 const SEATS: [(u8, u8); 7] = [(0, 4), (1, 4), (2, 7), (2, 7), (3, 1), (4, 4), (5, 4)];
+
+type Listed = Bounded<cpc_primitives::PublicKey, SEATS_MAX>;
 
 /// A chain of five epochs.
 struct Chain {
@@ -111,8 +115,24 @@ impl Chain {
         Self { headers, namespace }
     }
 
-    fn genesis(&self) -> BlockId {
-        self.headers[0].id()
+    fn genesis(&self) -> Trusted {
+        Trusted::Genesis(self.headers[0].id())
+    }
+
+    /// What is known of the network before the first block of an epoch.
+    fn anchor(&self, epoch: u64) -> Anchor {
+        let time = self.at((epoch * EPOCH).saturating_sub(1)).time;
+        let sets = [set(epoch).hash(), set(epoch + 1).hash()];
+        Anchor { genesis: self.headers[0].id(), chain: ChainId(7), epoch: Epoch(epoch), sets, time }
+    }
+
+    /// The way from an anchor at one epoch over the ends of some.
+    fn trust_from(&self, epoch: u64, links: u64) -> TrustPath {
+        let Anchor { genesis, chain, time, .. } = self.anchor(epoch);
+        let sets = [listed(epoch), listed(epoch + 1)];
+        let links = (epoch..epoch + links).map(|epoch| self.link(epoch)).collect();
+        let start = Start::Anchor { genesis, chain, epoch: Epoch(epoch), time, sets };
+        TrustPath { start, links: Bounded::new(links).expect("few") }
     }
 
     /// A finalization of a header by the set of some epoch.
@@ -141,7 +161,8 @@ impl Chain {
     fn trust(&self, links: u64) -> TrustPath {
         let links = (0..links).map(|epoch| self.link(epoch)).collect();
         let sets = [listed(0), listed(1)];
-        TrustPath { genesis: self.headers[0].clone(), sets, links: Bounded::new(links).expect("few") }
+        let start = Start::Genesis { header: self.headers[0].clone(), sets };
+        TrustPath { start, links: Bounded::new(links).expect("few") }
     }
 
     /// A block that is proven by a later one.
@@ -161,7 +182,7 @@ fn bytes<const MAX: usize>(certificate: &Finalization) -> Bounded<u8, MAX> {
     Bounded::new(certificate.encode()).expect("a certificate has room")
 }
 
-fn listed<const MAX: usize>(epoch: u64) -> Bounded<cpc_primitives::PublicKey, MAX> {
+fn listed(epoch: u64) -> Listed {
     Bounded::new(set(epoch).keys().to_vec()).expect("few seats")
 }
 
@@ -194,8 +215,16 @@ fn refuses(message: &str, change: impl FnOnce(&Chain, &mut ProofFile)) {
     let chain = Chain::new();
     let mut file = chain.file(state());
     change(&chain, &mut file);
-    let error = ProofFile::verify(&file.encode(), &chain.genesis()).expect_err(message).to_string();
+    let error = ProofFile::verify(&file.encode(), chain.genesis()).expect_err(message).to_string();
     assert!(error.contains(message), "{error}");
+}
+
+/// Block 0 and the first sets of a file that begins there.
+fn genesis_of(file: &mut ProofFile) -> (&mut Header, &mut [Listed; 2]) {
+    match &mut file.trust.start {
+        Start::Genesis { header, sets } => (header, sets),
+        other => panic!("{other:?}"),
+    }
 }
 
 fn with<const MAX: usize, T: Clone, R>(
@@ -211,10 +240,10 @@ fn with<const MAX: usize, T: Clone, R>(
 fn the_genesis_hash_is_enough_to_judge_every_kind_of_file() {
     let chain = Chain::new();
     let verify = |subject| {
-        let proof = ProofFile::verify(&chain.file(subject).encode(), &chain.genesis()).expect("proven");
+        let proof = ProofFile::verify(&chain.file(subject).encode(), chain.genesis()).expect("proven");
         assert_eq!(proof.header().header(), chain.at(10));
         assert_eq!(proof.header().id(), chain.at(10).id());
-        assert_eq!((proof.genesis_time(), proof.trust_time()), (TimeMs(0), TimeMs(8_000)));
+        assert_eq!((proof.since(), proof.anchor()), (TimeMs(0), &chain.anchor(3)));
         proof.subject().clone()
     };
     match verify(state()) {
@@ -244,7 +273,7 @@ fn the_genesis_hash_is_enough_to_judge_every_kind_of_file() {
 #[test]
 fn every_set_on_the_way_is_learnt() {
     let chain = Chain::new();
-    let trusted = chain.trust(5).verify(&chain.genesis()).expect("trusted");
+    let trusted = chain.trust(5).verify(chain.genesis()).expect("trusted");
     assert_eq!(trusted.last_epoch(), Epoch(6));
     for epoch in 0..7 {
         assert_eq!(trusted.set(Epoch(epoch)), Some(&set(epoch)), "{epoch}");
@@ -252,13 +281,108 @@ fn every_set_on_the_way_is_learnt() {
     assert_eq!(trusted.set(Epoch(7)), None);
     assert_eq!(trusted.set(Epoch(u64::MAX)), None);
     assert_eq!(trusted.namespace(), chain.namespace);
-    assert_eq!((trusted.genesis_id(), trusted.newest()), (chain.genesis(), TimeMs(14_000)));
+    assert_eq!((Trusted::Genesis(trusted.genesis_id()), trusted.since()), (chain.genesis(), TimeMs(0)));
+    assert_eq!(trusted.anchor(), chain.anchor(5));
     for height in 1..15 {
         let verified = chain.finality(height, height).verify(&trusted).expect("final");
-        assert_eq!(verified.into_header(), *chain.at(height));
+        assert_eq!(verified.header(), chain.at(height));
         // Every ancestor of a final block is final, the genesis among them.
         let first = chain.finality(height, 0).verify(&trusted).expect("final");
-        assert_eq!(first.id(), chain.genesis());
+        assert_eq!(Trusted::Genesis(first.id()), chain.genesis());
+    }
+}
+
+#[test]
+fn every_anchor_on_the_way_is_as_good_as_the_genesis() {
+    let chain = Chain::new();
+    for epoch in 0..5 {
+        // Whoever came this far from the genesis knows the anchor.
+        let known = chain.trust(epoch).verify(chain.genesis()).expect("trusted").anchor();
+        assert_eq!(known, chain.anchor(epoch));
+        for links in 0..=5 - epoch {
+            let path = chain.trust_from(epoch, links);
+            let trusted = path.verify(Trusted::Anchor(known.digest())).expect("trusted");
+            assert_eq!(path.start.claims(), Ok(Trusted::Anchor(known.digest())));
+            assert_eq!((trusted.since(), trusted.anchor()), (known.time, chain.anchor(epoch + links)));
+            assert_eq!(trusted.namespace(), chain.namespace);
+            assert_eq!(trusted.last_epoch(), Epoch(epoch + links + 1));
+            for other in 0..8 {
+                let expected = (epoch..epoch + links + 2).contains(&other).then(|| set(other));
+                assert_eq!(trusted.set(Epoch(other)), expected.as_ref(), "{epoch} + {links}: {other}");
+            }
+        }
+    }
+    let file = ProofFile { trust: chain.trust_from(2, 1), ..chain.file(state()) };
+    let trusted = Trusted::Anchor(chain.anchor(2).digest());
+    let proof = ProofFile::verify(&file.encode(), trusted).expect("proven");
+    assert_eq!((proof.since(), proof.anchor()), (TimeMs(5_000), &chain.anchor(3)));
+    assert_eq!(proof.header().header(), chain.at(10));
+    let links = with(&file.trust.links, Vec::clear);
+    let short = ProofFile { trust: TrustPath { links, ..file.trust.clone() }, ..file };
+    let error = ProofFile::verify(&short.encode(), trusted).expect_err("too short").to_string();
+    assert_eq!(error, "the trust knows the sets of epochs 2 to 3, the certified block is of epoch 4");
+}
+
+#[test]
+fn an_anchor_is_the_hash_of_its_parts_in_their_order() {
+    let Anchor { genesis, chain, epoch, sets: [one, two], time } = Chain::new().anchor(2);
+    let parts = (genesis, chain, epoch, one, two, time);
+    assert_eq!(encode(&parts).len(), 32 + 8 + 8 + 32 + 32 + 8);
+    assert_eq!(Chain::new().anchor(2).digest(), Domain::TrustAnchor.hash(&parts));
+}
+
+#[test]
+fn a_start_that_is_not_the_one_that_is_trusted_is_refused_by_name() {
+    let chain = Chain::new();
+    let anchor = Trusted::Anchor(chain.anchor(2).digest());
+    let verify = |trust: &TrustPath, trusted| trust.verify(trusted).map(drop).expect_err("not trusted").to_string();
+    let elsewhere = "this file begins elsewhere than where the trust does";
+    assert!(verify(&chain.trust_from(1, 1), anchor).contains(elsewhere));
+    let begins = verify(&chain.trust_from(2, 1), chain.genesis());
+    assert_eq!(begins, "the file begins at an anchor of epoch 2, where a genesis is trusted");
+    assert_eq!(verify(&chain.trust(3), anchor), "the file begins at a genesis, where an anchor is trusted");
+
+    type Change = fn(&mut BlockId, &mut ChainId, &mut Epoch, &mut TimeMs, &mut [Listed; 2]);
+    let changes: [Change; 6] = [
+        |genesis, _, _, _, _| genesis.0.0[0] ^= 1,
+        |_, chain, _, _, _| chain.0 += 1,
+        |_, _, epoch, _, _| epoch.0 += 1,
+        |_, _, _, time, _| time.0 += 1,
+        |_, _, _, _, sets| sets[0] = listed(0),
+        |_, _, _, _, sets| sets[1] = listed(0),
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut trust = chain.trust_from(2, 0);
+        match &mut trust.start {
+            Start::Anchor { genesis, chain, epoch, time, sets } => change(genesis, chain, epoch, time, sets),
+            other => panic!("{other:?}"),
+        }
+        let error = verify(&trust, anchor);
+        assert!(error.contains(elsewhere), "{number}: {error}");
+    }
+    let mut trust = chain.trust_from(2, 0);
+    if let Start::Anchor { sets, .. } = &mut trust.start {
+        sets[1] = with(&sets[1], |keys| keys.swap(0, 1));
+    }
+    assert!(verify(&trust, anchor).contains("the set of epoch 3: key 1 of the set of validators"));
+}
+
+/// An anchor is what somebody trusts, but its epoch is a number in a file: at the end of the numbers nothing breaks.
+#[test]
+fn an_anchor_at_the_last_epochs_leads_nowhere() {
+    let chain = Chain::new();
+    for epoch in [u64::MAX - 2, u64::MAX - 1, u64::MAX] {
+        let mut trust = chain.trust_from(0, 2);
+        trust.start = Start::Anchor {
+            genesis: chain.at(0).id(),
+            chain: ChainId(7),
+            epoch: Epoch(epoch),
+            time: TimeMs(0),
+            sets: [listed(0), listed(1)],
+        };
+        let trusted = trust.start.claims().expect("two sets");
+        let error = trust.verify(trusted).map(|sets: TrustedSets| sets.anchor()).expect_err("no such epoch");
+        assert_eq!(error, ProofError::LinkEpoch(Mismatch { expected: epoch, found: 0 }));
     }
 }
 
@@ -266,18 +390,19 @@ fn every_set_on_the_way_is_learnt() {
 fn trust_that_does_not_follow_from_the_genesis_is_refused_by_name() {
     let chain = Chain::new();
     let file = chain.file(state());
-    let error = ProofFile::verify(&file.encode(), &BlockId(Digest([1; 32]))).expect_err("another genesis");
-    let mismatch = Mismatch { expected: BlockId(Digest([1; 32])), found: chain.genesis() };
+    let error =
+        ProofFile::verify(&file.encode(), Trusted::Genesis(BlockId(Digest([1; 32])))).expect_err("another genesis");
+    let mismatch = Mismatch { expected: BlockId(Digest([1; 32])), found: chain.at(0).id() };
     assert_eq!(error, ProofError::Genesis(mismatch));
 
-    refuses("this file is of another network", |_, file| file.trust.genesis.time = TimeMs(1));
-    refuses("the sets of epochs 0 and 1: expected", |_, file| file.trust.sets.swap(0, 1));
-    refuses("the sets of epochs 0 and 1: expected", |_, file| file.trust.sets[1] = listed(2));
+    refuses("this file is of another network", |_, file| genesis_of(file).0.time = TimeMs(1));
+    refuses("the sets of epochs 0 and 1: expected", |_, file| genesis_of(file).1.swap(0, 1));
+    refuses("the sets of epochs 0 and 1: expected", |_, file| genesis_of(file).1[1] = listed(2));
     refuses("the set of epoch 1: a set of validators has at least one key", |_, file| {
-        file.trust.sets[1] = Bounded::default();
+        genesis_of(file).1[1] = Bounded::default();
     });
     refuses("the set of epoch 0: key 1 of the set of validators", |_, file| {
-        file.trust.sets[0] = with(&file.trust.sets[0], |keys| keys.swap(0, 1));
+        genesis_of(file).1[0] = with(&genesis_of(file).1[0], |keys| keys.swap(0, 1));
     });
     refuses("the epoch of a link of the trust: expected 1, found 2", |_, file| {
         file.trust.links = with(&file.trust.links, |links| links.remove(1));
@@ -287,6 +412,10 @@ fn trust_that_does_not_follow_from_the_genesis_is_refused_by_name() {
     });
     refuses("the header of epoch 1 in the trust, at height 4, is not the last of its epoch", |chain, file| {
         file.trust.links = with(&file.trust.links, |links| links[1].header = chain.at(4).clone());
+    });
+    // Block 0 names sets too, but in another domain, and nobody signs it.
+    refuses("block 0 is no link of the trust", |chain, file| {
+        file.trust.links = with(&file.trust.links, |links| links[0].header = chain.at(0).clone());
     });
     refuses("the hash of the set of epoch 2: expected", |_, file| {
         file.trust.links = with(&file.trust.links, |links| links[0].next = Some(listed(3 + 1)));
@@ -316,7 +445,7 @@ fn trust_that_does_not_follow_from_the_genesis_is_refused_by_name() {
     refuses("the network: expected 7, found 8", |_, file| {
         file.trust.links = with(&file.trust.links, |links| links[1].header.chain = ChainId(8));
     });
-    refuses("the trust knows the sets up to epoch 3, the certified block is of epoch 4", |_, file| {
+    refuses("the trust knows the sets of epochs 0 to 3, the certified block is of epoch 4", |_, file| {
         file.trust.links = with(&file.trust.links, |links| links.pop());
     });
 }
@@ -325,8 +454,8 @@ fn trust_that_does_not_follow_from_the_genesis_is_refused_by_name() {
 fn a_genesis_with_a_height_is_none() {
     let chain = Chain::new();
     let mut file = chain.file(state());
-    file.trust.genesis = chain.at(1).clone();
-    let error = ProofFile::verify(&file.encode(), &chain.at(1).id()).expect_err("no genesis");
+    *genesis_of(&mut file).0 = chain.at(1).clone();
+    let error = ProofFile::verify(&file.encode(), Trusted::Genesis(chain.at(1).id())).expect_err("no genesis");
     assert_eq!(error, ProofError::GenesisPlace { height: Height(1), epoch: Epoch(0) });
 }
 
@@ -354,7 +483,7 @@ fn finality_that_does_not_reach_the_block_is_refused_by_name() {
 fn a_parent_of_another_height_is_refused() {
     let mut chain = Chain::new();
     chain.headers[13].parent = chain.at(10).id();
-    let trusted = chain.trust(3).verify(&chain.genesis()).expect("trusted");
+    let trusted = chain.trust(3).verify(chain.genesis()).expect("trusted");
     let certificate = bytes(&chain.certificate(chain.at(13), View(2), 4));
     let headers = Bounded::new(vec![chain.at(13).clone(), chain.at(10).clone()]).expect("two");
     let error = FinalityProof { headers, certificate }.verify(&trusted).expect_err("a gap");
@@ -441,10 +570,10 @@ fn no_byte_of_a_file_can_be_changed_cut_or_added() {
         for place in (0..bytes.len()).filter(|place| *place < 16 || place % 5 == 0) {
             let mut bent = bytes.clone();
             bent[place] ^= 1 << (place % 8);
-            assert!(ProofFile::verify(&bent, &chain.genesis()).is_err(), "byte {place}");
-            assert!(ProofFile::verify(&bytes[..place], &chain.genesis()).is_err(), "cut at {place}");
+            assert!(ProofFile::verify(&bent, chain.genesis()).is_err(), "byte {place}");
+            assert!(ProofFile::verify(&bytes[..place], chain.genesis()).is_err(), "cut at {place}");
         }
-        assert!(ProofFile::verify(&[bytes.as_slice(), &[0]].concat(), &chain.genesis()).is_err());
+        assert!(ProofFile::verify(&[bytes.as_slice(), &[0]].concat(), chain.genesis()).is_err());
     }
 }
 
@@ -458,9 +587,11 @@ fn what_is_no_file_of_ours_is_refused_by_name() {
     let mut newer = bytes.clone();
     newer[8] = 2;
     assert_eq!(ProofFile::decode(&newer), Err(ProofError::Version(Mismatch { expected: 1, found: 2 })));
-    let long = [bytes.as_slice(), &vec![0; PROOF_FILE_BYTES_MAX]].concat();
+    let long = [bytes.as_slice(), &vec![0; PROOF_FILE_BYTES_MAX - bytes.len() + 1]].concat();
     let error = ProofFile::decode(&long).expect_err("too long").to_string();
     assert!(error.contains(&format!("at most {PROOF_FILE_BYTES_MAX} are allowed")), "{error}");
+    let error = ProofFile::decode(&long[..PROOF_FILE_BYTES_MAX]).expect_err("zeros follow").to_string();
+    assert!(!error.contains("allowed"), "{error}");
 }
 
 #[test]

@@ -73,6 +73,8 @@ pub enum Domain {
     ValidatorSet,
     /// The sets of epochs 0 and 1.
     GenesisSets,
+    /// What a verifier keeps of a network, to begin the next proof from.
+    TrustAnchor,
     /// A state key, for its place in the tree.
     StateKey,
     /// A state value.
@@ -95,7 +97,7 @@ pub enum Domain {
 
 impl Domain {
     /// Every domain, for the tests that hold them apart.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Address,
         Self::TxId,
         Self::TxHash,
@@ -116,6 +118,7 @@ impl Domain {
         Self::TreasurySign,
         Self::ValidatorSet,
         Self::GenesisSets,
+        Self::TrustAnchor,
         Self::StateKey,
         Self::StateValue,
         Self::StateLeaf,
@@ -150,6 +153,7 @@ impl Domain {
             Self::TreasurySign => b"cpc.treasury-sign.v1............",
             Self::ValidatorSet => b"cpc.validator-set.v1............",
             Self::GenesisSets => b"cpc.genesis-sets.v1.............",
+            Self::TrustAnchor => b"cpc.trust-anchor.v1.............",
             Self::StateKey => b"cpc.state-key.v1................",
             Self::StateValue => b"cpc.state-value.v1..............",
             Self::StateLeaf => b"cpc.state-leaf.v1...............",

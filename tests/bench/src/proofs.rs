@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Result, anyhow, ensure};
-use cpc_light::{FinalityProof, ProofFile, StateProof, Subject, TrustPath, VerifiedSubject};
+use cpc_light::{FinalityProof, ProofFile, Start, StateProof, Subject, TrustPath, Trusted, VerifiedSubject};
 use cpc_primitives::codec::encode;
 use cpc_primitives::state::StateKey;
 use cpc_primitives::{Bounded, Header};
@@ -73,7 +73,7 @@ fn prove_all(world: &World, store: &Store, keys: impl Iterator<Item = StateKey>,
 
         let file = file(world, store, &tip.header, proof)?.encode();
         let start = Instant::now();
-        let from_file = ProofFile::verify(&file, &world.genesis.id())?;
+        let from_file = ProofFile::verify(&file, Trusted::Genesis(world.genesis.id()))?;
         found.verify_file.push(start.elapsed().as_secs_f64());
         ensure!(*from_file.subject() == VerifiedSubject::State(verified), "the file proves something else");
         found.file_bytes.push(file.len() as f64);
@@ -84,11 +84,9 @@ fn prove_all(world: &World, store: &Store, keys: impl Iterator<Item = StateKey>,
 fn file(world: &World, store: &Store, header: &Header, proof: StateProof) -> Result<ProofFile> {
     let certificate = store.certificate(header.height)?.ok_or_else(|| anyhow!("the tip has no certificate"))?;
     let [first, second] = &world.genesis.sets;
-    let trust = TrustPath {
-        genesis: world.genesis.header.clone(),
-        sets: [Bounded::new(first.keys().to_vec())?, Bounded::new(second.keys().to_vec())?],
-        links: Bounded::default(),
-    };
+    let sets = [Bounded::new(first.keys().to_vec())?, Bounded::new(second.keys().to_vec())?];
+    let start = Start::Genesis { header: world.genesis.header.clone(), sets };
+    let trust = TrustPath { start, links: Bounded::default() };
     let finality =
         FinalityProof { headers: Bounded::new(vec![header.clone()])?, certificate: Bounded::new(certificate)? };
     Ok(ProofFile { trust, finality, subject: Subject::State(proof) })

@@ -1,6 +1,11 @@
 //! Values of every format from a seed: the same on every machine, and as awkward as their types allow.
 
-use cpc_primitives::limits::SUPPLY_MAX;
+use cpc_ledger::{Params, Rewards, Seat, Seats, Supply, Upgrade, Validator};
+use cpc_light::{
+    EpochLink, FinalityProof, ProofFile, ResultProof, SettlementProof, Start, StateProof, Subject, Terminal, TrustPath,
+};
+use cpc_primitives::codec::{decode, encode};
+use cpc_primitives::limits::{SEATS_MAX, SUPPLY_MAX};
 use cpc_primitives::merkle::MerklePath;
 use cpc_primitives::result::{
     Assurance, Attestation, BlobRef, Challenge as Kind, ComputeResult, ComputeRoots, Finding, Geometry, KernelId,
@@ -306,6 +311,25 @@ structs! {
     ComputeRoots { results settlements result_count settlement_count }
     MerklePath { index count siblings }
     Account { balance nonce }
+    Upgrade { height version }
+    Params {
+        chain version upgrades epoch_blocks seats_max interval_ms block_bytes_max block_gas_max gas_price_min
+        new_account_gas existential_minimum reward_initial reward_halving_blocks reward_seats fee_proposer settlement
+        miners_cap reference_price committee_seats committee_quorum rotation_blocks lease_blocks
+        challenge_window_blocks reward_per_job_min bond_factor_spot bond_factor unbonding_epochs evidence_epochs
+        second_committee audit slash_downtime slash_wrong slash_equivocation treasury_threshold treasury_keys
+    }
+    Validator { stake registration }
+    Seat { key account stake }
+    Supply { balances stake unbonding escrow bonds pending_rewards treasury burned minted genesis }
+    Rewards { pot }
+    StateProof { key terminal bucket_siblings dense_mask dense_siblings }
+    ResultProof { result path roots }
+    SettlementProof { settlement path roots }
+    EpochLink { header certificate next }
+    TrustPath { start links }
+    FinalityProof { headers certificate }
+    ProofFile { trust finality subject }
 }
 
 macro_rules! bare_enums {
@@ -332,6 +356,55 @@ impl Drawn for Assurance {
             0 => Self::Spot,
             1 => Self::Full,
             _ => Self::Quorum { workers: from.any() },
+        }
+    }
+}
+
+impl Drawn for cpc_ledger::Settlement {
+    fn draw(from: &mut Draw) -> Self {
+        Self { burn: from.any(), worker: from.any(), validators: from.any(), treasury: from.any() }
+    }
+}
+
+impl Drawn for Seats {
+    /// Any list of seats: what a set demands of them beyond the layout is asked when they are read from the state.
+    fn draw(from: &mut Draw) -> Self {
+        let seats: Bounded<Seat, SEATS_MAX> = from.any();
+        decode(&encode(&seats), usize::MAX).expect("seats are their list")
+    }
+}
+
+impl Drawn for Terminal {
+    fn draw(from: &mut Draw) -> Self {
+        match from.below(3) {
+            0 => Self::Present { value: from.any() },
+            1 => Self::EmptySlot,
+            _ => Self::OtherKey { key: from.any(), value_hash: from.any() },
+        }
+    }
+}
+
+impl Drawn for Subject {
+    fn draw(from: &mut Draw) -> Self {
+        match from.below(3) {
+            0 => Self::State(from.any()),
+            1 => Self::Result(from.any()),
+            _ => Self::Settlement(from.any()),
+        }
+    }
+}
+
+impl Drawn for Start {
+    fn draw(from: &mut Draw) -> Self {
+        match from.below(2) {
+            0 => Self::Genesis { header: from.any(), sets: from.any() },
+            _ => Self::Anchor {
+                genesis: from.any(),
+                chain: from.any(),
+                epoch: from.any(),
+                time: from.any(),
+                sets: from.any(),
+            },
         }
     }
 }

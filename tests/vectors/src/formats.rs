@@ -3,6 +3,11 @@
 use core::fmt::Debug;
 use std::sync::LazyLock;
 
+use cpc_ledger::{Params, Rewards, Seats, Supply, Upgrade, Validator};
+use cpc_light::limits::PROOF_FILE_BYTES_MAX;
+use cpc_light::{
+    EpochLink, FinalityProof, ProofFile, ResultProof, SettlementProof, Start, StateProof, Subject, Terminal, TrustPath,
+};
 use cpc_primitives::codec::{Decode, Encode, decode, encode};
 use cpc_primitives::limits::{BLOCK_BYTES_MAX, HEADER_BYTES_MAX, TX_BYTES_MAX};
 use cpc_primitives::merkle::MerklePath;
@@ -132,6 +137,22 @@ fn table() -> Vec<Format> {
         Block: shape::block();
         StateKey: shape::state_key();
         Account: shape::parts([shape::U128, shape::U64]);
+        Upgrade: shape::upgrade();
+        Params: shape::params();
+        Validator: shape::validator();
+        Seats: shape::seats();
+        Supply: shape::supply();
+        Rewards: shape::U128;
+        Terminal: shape::terminal();
+        StateProof: shape::state_proof();
+        ResultProof: shape::result_proof();
+        SettlementProof: shape::settlement_proof();
+        Subject: shape::subject();
+        Start: shape::start();
+        EpochLink: shape::epoch_link();
+        TrustPath: shape::trust_path();
+        FinalityProof: shape::finality_proof();
+        ProofFile: shape::proof_file();
     };
     formats.extend(actions());
     formats
@@ -154,6 +175,8 @@ fn limit_of(name: &str) -> usize {
     match name {
         "Header" => HEADER_BYTES_MAX,
         "Block" => BLOCK_BYTES_MAX,
+        // PROOF-12: the parts of a proof file.
+        "TrustPath" | "FinalityProof" | "ProofFile" => PROOF_FILE_BYTES_MAX,
         _ => TX_BYTES_MAX,
     }
 }

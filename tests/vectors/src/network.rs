@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use cpc_light::{
-    DenseSiblings, EpochLink, FinalityProof, Finalization, ProofFile, Proposal, ResultProof, SettlementProof,
-    SignedVote, StateProof, Subject, Terminal, TrustPath, ValidatorSet, Vote, namespace,
+    Anchor, DenseSiblings, EpochLink, FinalityProof, Finalization, ProofFile, Proposal, ResultProof, SettlementProof,
+    SignedVote, Start, StateProof, Subject, Terminal, TrustPath, Trusted, ValidatorSet, Vote, namespace,
 };
 use cpc_primitives::codec::encode;
-use cpc_primitives::limits::BUCKET_BITS;
+use cpc_primitives::limits::{BUCKET_BITS, SEATS_MAX};
 use cpc_primitives::merkle;
 use cpc_primitives::result::{ComputeResult, ComputeRoots, Settlement};
 use cpc_primitives::state::{Account, StateKey};
@@ -83,6 +83,12 @@ impl Network {
         self.genesis.id()
     }
 
+    /// What is known after epoch 0: that the four seats decide epochs 1 and 2.
+    pub fn anchor(&self) -> Anchor {
+        let sets = [self.set.hash(), self.set.hash()];
+        Anchor { genesis: self.genesis_id(), chain: self.genesis.chain, epoch: Epoch(1), sets, time: self.block.time }
+    }
+
     /// The root of the state.
     pub fn state_root(&self) -> Digest {
         self.block.state_root
@@ -112,7 +118,10 @@ impl Network {
 
     /// The finalization of the block, by three of the four.
     pub fn finalization(&self) -> Finalization {
-        let proposal = self.proposal();
+        self.finalize(self.proposal())
+    }
+
+    fn finalize(&self, proposal: Proposal) -> Finalization {
         let votes: Vec<_> = (0..3).map(|seat| (seat, self.vote(seat, Vote::Finalize(proposal)).signature)).collect();
         Finalization::assemble(proposal, &votes, &self.set).expect("three seats of the set")
     }
@@ -137,22 +146,45 @@ impl Network {
     }
 
     fn proof_file(&self, subject: Subject) -> ProofFile {
-        let keys = || Bounded::new(self.set.keys().to_vec()).expect("four seats");
-        let certificate = || Bounded::new(self.finalization().encode()).expect("three signatures");
-        let link = EpochLink { header: self.block.clone(), certificate: certificate(), next: None };
-        ProofFile {
-            trust: TrustPath {
-                genesis: self.genesis.clone(),
-                sets: [keys(), keys()],
-                links: Bounded::new(vec![link]).expect("one link"),
-            },
-            finality: FinalityProof {
-                headers: Bounded::new(vec![self.block.clone()]).expect("one header"),
-                certificate: certificate(),
-            },
-            subject,
-        }
+        let start = Start::Genesis { header: self.genesis.clone(), sets: [self.keys(), self.keys()] };
+        let link = EpochLink { header: self.block.clone(), certificate: certificate(&self.finalization()), next: None };
+        let trust = TrustPath { start, links: Bounded::new(vec![link]).expect("one link") };
+        ProofFile { trust, finality: finality(&self.block, &self.finalization()), subject }
     }
+
+    /// A proof file that begins at the anchor of epoch 1, and what has to be trusted for it: the block after the first
+    /// one, with the same state.
+    pub fn anchored_file(&self) -> (Trusted, ProofFile) {
+        let Anchor { genesis, chain, epoch, time, .. } = self.anchor();
+        let start = Start::Anchor { genesis, chain, epoch, time, sets: [self.keys(), self.keys()] };
+        let block = Header {
+            height: Height(2),
+            epoch,
+            parent: self.block.id(),
+            time: TimeMs(time.0 + 1000),
+            next_validators: Digest::ZERO,
+            ..self.block.clone()
+        };
+        let Header { view, parent_view, .. } = block;
+        let proposal = Proposal { epoch, view, parent_view, payload: block.id() };
+        let trust = TrustPath { start, links: Bounded::default() };
+        let subject = Subject::State(prove(&self.state, &StateKey::account(&Address([1; 20]))));
+        let file = ProofFile { trust, finality: finality(&block, &self.finalize(proposal)), subject };
+        (Trusted::Anchor(self.anchor().digest()), file)
+    }
+
+    fn keys(&self) -> Bounded<PublicKey, SEATS_MAX> {
+        Bounded::new(self.set.keys().to_vec()).expect("four seats")
+    }
+}
+
+fn finality(block: &Header, finalization: &Finalization) -> FinalityProof {
+    let headers = Bounded::new(vec![block.clone()]).expect("one header");
+    FinalityProof { headers, certificate: certificate(finalization) }
+}
+
+fn certificate<const MAX: usize>(finalization: &Finalization) -> Bounded<u8, MAX> {
+    Bounded::new(finalization.encode()).expect("three signatures")
 }
 
 /// Five accounts with round balances, and two records more in the bucket of the first.

@@ -2,13 +2,17 @@
 //!
 //! Each takes bytes from anybody and panics where the property does not hold.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use cpc_genesis::{ChainSpec, Genesis};
-use cpc_light::{ConflictingVotes, Finalization, Notarization, Nullification, ProofFile, SignedVote, StateProof, Vote};
+use cpc_light::{
+    ConflictingVotes, Finalization, Notarization, Nullification, ProofFile, SignedVote, StateProof, Trusted, Vote,
+};
 use cpc_primitives::codec::{decode, encode};
 use cpc_primitives::ids::TaskUuid;
 use cpc_primitives::limits::{STATE_VALUE_BYTES_MAX, SUPPLY_MAX};
+use cpc_primitives::state::StateKey;
 use cpc_primitives::tx::SignedTx;
 use cpc_primitives::{Address, Amount, Block, BlockId, Digest, Epoch, Header, PublicKey, Signature, TaskId, View};
 
@@ -109,10 +113,24 @@ pub fn genesis(data: &[u8]) {
     match ChainSpec::parse(text) {
         Err(error) => assert!(!error.to_string().is_empty()),
         Ok(spec) => match (Genesis::build(spec.clone()), Genesis::build(spec)) {
-            (Ok(first), Ok(second)) => assert_eq!(first.id(), second.id(), "one spec, two networks"),
+            (Ok(first), Ok(second)) => {
+                assert_eq!(first.id(), second.id(), "one spec, two networks");
+                decided_by_the_seated(&first);
+            }
             (Err(first), Err(second)) => assert_eq!(first.to_string(), second.to_string()),
             _ => panic!("one spec is a genesis and is none"),
         },
+    }
+}
+
+/// The sets that block 0 commits to are those whose seats its state holds (GEN-5).
+fn decided_by_the_seated(genesis: &Genesis) {
+    let records: BTreeMap<StateKey, Vec<u8>> =
+        genesis.state.iter().filter_map(|(key, value)| Some((key.clone(), value?.to_vec()))).collect();
+    for (epoch, set) in (0..).map(Epoch).zip(&genesis.sets) {
+        let seats = cpc_ledger::seats(&records, epoch).expect("readable").expect("EPO-5: the genesis seats two epochs");
+        let keys: Vec<PublicKey> = seats.seats().iter().map(|seat| seat.key).collect();
+        assert_eq!(set.keys(), keys, "epoch {epoch} is decided by others than sit in it");
     }
 }
 
@@ -169,15 +187,21 @@ pub fn state_proof(data: &[u8]) {
     }
 }
 
-/// A proof file that is read is written the same, and can be judged by whoever trusts our genesis or its own.
+/// A proof file that is read is written the same, and can be judged by whoever trusts our start or its own.
 pub fn proof_file(data: &[u8]) {
     let Ok(file) = ProofFile::decode(data) else { return };
     assert_eq!(file.encode(), data);
-    if ProofFile::verify(data, &NETWORK.genesis_id()).is_ok() {
-        let good = NETWORK.proof_files().iter().any(|(_, good)| good.trust.genesis == file.trust.genesis);
+    let (anchor, anchored) = NETWORK.anchored_file();
+    if ProofFile::verify(data, Trusted::Genesis(NETWORK.genesis_id())).is_ok() {
+        let good = NETWORK.proof_files().iter().any(|(_, good)| good.trust.start == file.trust.start);
         assert!(good, "another genesis passed for ours");
     }
-    let _ = ProofFile::verify(data, &file.trust.genesis.id());
+    if ProofFile::verify(data, anchor).is_ok() {
+        assert_eq!(anchored.trust.start, file.trust.start, "another anchor passed for ours");
+    }
+    if let Ok(own) = file.trust.start.claims() {
+        let _ = ProofFile::verify(data, own);
+    }
 }
 
 /// Small good inputs of a target, from which the fuzzer starts.
@@ -266,7 +290,10 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             let state = small_state();
             state.keys().chain(&absent()).map(|key| encode(&prove(&state, key))).collect()
         }
-        "proof-file" => NETWORK.proof_files().iter().map(|(_, file)| file.encode()).collect(),
+        "proof-file" => {
+            let files = NETWORK.proof_files().into_iter().map(|(_, file)| file);
+            files.chain([NETWORK.anchored_file().1]).map(|file| file.encode()).collect()
+        }
         other => panic!("there are no seeds for {other:?}"),
     }
 }

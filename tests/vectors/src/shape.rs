@@ -3,11 +3,15 @@
 //! A description finds the places in an encoding where something can be wrong (a tag, a length, a key), and it says on
 //! its own whether bytes are a value. The decoder has to agree with it on every input.
 
+use cpc_ledger::UPGRADES_MAX;
+use cpc_light::limits::{
+    BUCKET_SIBLINGS_MAX, CERTIFICATE_BYTES_MAX, DENSE_SIBLINGS_MAX, PROOF_EPOCHS_MAX, PROOF_HEADERS_MAX,
+};
 use cpc_primitives::PublicKey;
 use cpc_primitives::limits::{
     COMMITTEE_MAX, EVIDENCE_BYTES_MAX, INPUTS_MAX, KERNELS_MAX, NET_ADDRESS_BYTES_MAX, NET_ADDRESSES_MAX,
-    PATH_STEPS_MAX, RESULTS_PER_TX_MAX, SPEC_BYTES_MAX, STATE_KEY_BYTES_MAX, TREASURY_KEYS_MAX, TXS_PER_BLOCK_MAX,
-    VERDICT_ROOTS_PER_TX_MAX,
+    PATH_STEPS_MAX, RESULTS_PER_TX_MAX, SEATS_MAX, SPEC_BYTES_MAX, STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX,
+    TREASURY_KEYS_MAX, TXS_PER_BLOCK_MAX, VERDICT_ROOTS_PER_TX_MAX,
 };
 
 /// How the bytes of a format lie.
@@ -320,4 +324,100 @@ pub fn block() -> Shape {
 /// The name of a record in the state.
 pub fn state_key() -> Shape {
     list(STATE_KEY_BYTES_MAX, Shape::Fixed(1))
+}
+
+/// A change of the rules.
+pub fn upgrade() -> Shape {
+    parts([U64, U32])
+}
+
+/// The parameters of a network.
+pub fn params() -> Shape {
+    let (share, u8) = (|| Shape::Share, || Shape::Fixed(1));
+    parts([
+        parts([U64, U32, list(UPGRADES_MAX, upgrade())]),
+        parts([U64, U32, U64, U32, U64]),
+        parts([U128, U64, U128]),
+        parts([U128, U64, share(), share()]),
+        parts([share(), share(), share(), share()]),
+        parts([share(), U128]),
+        parts([U16, U16, U32, U32, U32, U128, u8(), u8()]),
+        parts([U32, U32, share(), share(), share(), share(), share()]),
+        parts([u8(), list(TREASURY_KEYS_MAX, Shape::Key)]),
+    ])
+}
+
+/// A validator's record.
+pub fn validator() -> Shape {
+    parts([U128, registration()])
+}
+
+/// The seats of an epoch.
+pub fn seats() -> Shape {
+    list(SEATS_MAX, parts([Shape::Key, ADDRESS, U128]))
+}
+
+/// The running totals.
+pub fn supply() -> Shape {
+    parts(core::iter::repeat_n(U128, 10))
+}
+
+/// What there is where the way of a key ends.
+pub fn terminal() -> Shape {
+    let value = list(STATE_VALUE_BYTES_MAX, Shape::Fixed(1));
+    Shape::OneOf(vec![value, parts([]), parts([state_key(), DIGEST])])
+}
+
+/// What a state says of a key.
+pub fn state_proof() -> Shape {
+    let (inside, above) = (list(BUCKET_SIBLINGS_MAX, DIGEST), list(DENSE_SIBLINGS_MAX, DIGEST));
+    parts([state_key(), terminal(), inside, U32, above])
+}
+
+/// A result that a block accepted.
+pub fn result_proof() -> Shape {
+    parts([compute_result(), merkle_path(), compute_roots()])
+}
+
+/// A job that a block settled.
+pub fn settlement_proof() -> Shape {
+    parts([settlement(), merkle_path(), compute_roots()])
+}
+
+/// What a proof file is about.
+pub fn subject() -> Shape {
+    Shape::OneOf(vec![state_proof(), result_proof(), settlement_proof()])
+}
+
+fn set() -> Shape {
+    list(SEATS_MAX, Shape::Key)
+}
+
+fn certificate() -> Shape {
+    list(CERTIFICATE_BYTES_MAX, Shape::Fixed(1))
+}
+
+/// Where a path of trust begins.
+pub fn start() -> Shape {
+    Shape::OneOf(vec![parts([header(), set(), set()]), parts([DIGEST, U64, U64, U64, set(), set()])])
+}
+
+/// The end of an epoch.
+pub fn epoch_link() -> Shape {
+    parts([header(), certificate(), maybe(set())])
+}
+
+/// From what is trusted to the sets.
+pub fn trust_path() -> Shape {
+    parts([start(), list(PROOF_EPOCHS_MAX, epoch_link())])
+}
+
+/// From a set to the block.
+pub fn finality_proof() -> Shape {
+    parts([list(PROOF_HEADERS_MAX, header()), certificate()])
+}
+
+/// A proof file after its first twelve bytes.
+pub fn proof_file() -> Shape {
+    parts([trust_path(), finality_proof(), subject()])
 }

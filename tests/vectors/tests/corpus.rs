@@ -53,6 +53,6 @@ fn seeds_are_values_of_their_targets() {
     all_good("evidence", |bytes| cpc_light::ConflictingVotes::decode(bytes).is_ok());
     all_good("proof-file", |bytes| {
         let network = cpc_vectors::network::Network::new();
-        cpc_light::ProofFile::verify(bytes, &network.genesis_id()).is_ok()
+        cpc_light::ProofFile::verify(bytes, cpc_light::Trusted::Genesis(network.genesis_id())).is_ok()
     });
 }

@@ -1,6 +1,6 @@
 //! Roots, paths and proofs of small lists and small states, and the division of amounts.
 
-use cpc_light::StateProof;
+use cpc_light::{ProofFile, StateProof, Trusted};
 use cpc_primitives::codec::{decode, encode};
 use cpc_primitives::hash::hex;
 use cpc_primitives::limits::STATE_VALUE_BYTES_MAX;
@@ -70,22 +70,35 @@ fn a_small_state_has_the_root_and_the_proofs_it_always_had() {
     );
 }
 
-// VEC-8, PROOF-10: a proof file of each kind, checked down to the genesis hash.
+// VEC-8, PROOF-10: a proof file of each kind, checked down to the genesis hash or to an anchor.
 #[test]
 fn proof_files_have_the_bytes_they_always_had() {
     let network = Network::new();
-    let entries: Vec<Entry> = network
+    let mut entries: Vec<Entry> = network
         .proof_files()
         .iter()
         .map(|(name, file)| {
             let bytes = file.encode();
-            let verified = cpc_light::ProofFile::verify(&bytes, &network.genesis_id()).expect("a true proof");
+            let trusted = Trusted::Genesis(network.genesis_id());
+            let verified = ProofFile::verify(&bytes, trusted).expect("a true proof");
             assert_eq!(verified.header().id(), network.proposal().payload);
+            assert_eq!(*verified.anchor(), network.anchor());
             let entry = Entry::new(*name).text("genesis", network.genesis_id());
             entry.text("block", verified.header().id()).text("file", hex(&bytes))
         })
         .collect();
-    hold("tree/proof-files.toml", "What a customer checks with nothing but the genesis hash.", &entries);
+    // PROOF-11: the same network from the anchor that the others lead to.
+    let (trusted, file) = network.anchored_file();
+    let bytes = file.encode();
+    let verified = ProofFile::verify(&bytes, trusted).expect("a true proof");
+    assert_eq!(*verified.anchor(), network.anchor());
+    let entry = Entry::new("anchored").text("anchor", network.anchor().digest());
+    entries.push(entry.text("block", verified.header().id()).text("file", hex(&bytes)));
+    hold(
+        "tree/proof-files.toml",
+        "What a customer checks with nothing but the genesis hash, and one file with nothing but an anchor.",
+        &entries,
+    );
 }
 
 // VEC-8, AMT-3, AMT-4: shares are rounded down.

@@ -1,68 +1,147 @@
-//! Proofs that a customer checks offline with nothing but the genesis hash.
+//! Proofs that a customer checks offline with nothing but the genesis hash, or an anchor from an earlier proof.
+
+use std::ops::Range;
 
 use cpc_genesis::Genesis;
-use cpc_light::{EpochLink, FinalityProof, ProofError, ProofFile, Subject, TrustPath, ValidatorSet};
+use cpc_light::limits::{PROOF_EPOCHS_MAX, PROOF_FILE_BYTES_MAX};
+use cpc_light::{EpochLink, FinalityProof, ProofError, ProofFile, Start, Subject, TrustPath, Trusted, ValidatorSet};
+use cpc_primitives::limits::SEATS_MAX;
 use cpc_primitives::state::StateKey;
-use cpc_primitives::{Address, Bounded, Fault, Height};
+use cpc_primitives::{Address, Bounded, Digest, Epoch, Fault, Header, Height, PublicKey};
 use cpc_store::StoreError;
 
-use super::{Chain, FinalBlock};
+use super::Chain;
+
+/// Why there is no proof.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the sentence of each variant is its message")]
+pub enum NoProof {
+    #[error("block 0 has no certificate; the first proof can be made at block 1")]
+    OnlyGenesis,
+    #[error("epoch {asked} has not begun: the last final block is of epoch {tip}")]
+    EpochAhead { asked: Epoch, tip: Epoch },
+    #[error("the end of epoch {epoch} is not on this node's disk")]
+    EpochAbsent { epoch: Epoch },
+    #[error(
+        "the way from epoch {from} to epoch {to} is too long for a proof file, which passes at most {epochs} epochs in \
+         at most {bytes} bytes"
+    )]
+    TooLong { from: Epoch, to: Epoch, epochs: usize, bytes: usize },
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl NoProof {
+    const fn too_long(from: Epoch, to: Epoch) -> Self {
+        Self::TooLong { from, to, epochs: PROOF_EPOCHS_MAX, bytes: PROOF_FILE_BYTES_MAX }
+    }
+}
+
+/// Keys as a path of trust lists them.
+type Keys = Bounded<PublicKey, SEATS_MAX>;
 
 impl Chain {
-    /// The proof file of an account after the last final block; nothing while there is only block 0.
-    pub fn account_proof(&self, address: &Address) -> Result<Option<Vec<u8>>, Fault> {
-        // The sets of epochs 0 and 1 are the genesis's; each further one is named two epochs before.
-        self.proof_file(&StateKey::account(address), |epoch| epoch.saturating_sub(1))
+    /// The proof file of an account after the last final block: from the genesis, or from the anchor at an epoch.
+    pub fn account_proof(&self, address: &Address, from: Option<Epoch>) -> Result<Vec<u8>, NoProof> {
+        // The sets of the first two epochs are those of the start; each further one is named two epochs before.
+        self.proof_file(&StateKey::account(address), from, |epoch| epoch.saturating_sub(1))
     }
 
     /// The proof file of the supply, with the ends of all epochs that have ended: whoever begins from the state after
     /// this block can prove what comes later, without the blocks before it.
-    pub fn snapshot_proof(&self) -> Result<Option<Vec<u8>>, Fault> {
-        self.proof_file(&StateKey::supply(), |epoch| epoch)
+    pub fn snapshot_proof(&self) -> Result<Vec<u8>, NoProof> {
+        self.proof_file(&StateKey::supply(), None, |epoch| epoch)
     }
 
-    /// A record's proof file, with the ends of so many epochs as the certified block's epoch asks for.
-    fn proof_file(&self, key: &StateKey, ends: fn(u64) -> u64) -> Result<Option<Vec<u8>>, Fault> {
+    /// A record's proof file, with the ends of epochs up to the one that the certified block's epoch asks for.
+    fn proof_file(&self, key: &StateKey, from: Option<Epoch>, end: fn(u64) -> u64) -> Result<Vec<u8>, NoProof> {
         // The proof and its header are taken together, so that a block that comes in between does no harm.
         let (tip, proof) = self.store.prove(key).map_err(|error| match error {
             StoreError::Fault(fault) => fault,
             other => Fault::Invariant { detail: other.to_string() },
         })?;
-        if tip.header.height == Height(0) {
-            return Ok(None);
+        let Header { height, epoch, .. } = *tip.header;
+        if height == Height(0) {
+            return Err(NoProof::OnlyGenesis);
         }
-        let certificate = self.certificate_of(tip.header.height)?;
-        let links = (0..ends(tip.header.epoch.0)).map(|epoch| self.link(epoch));
-        let links = links.collect::<Result<Vec<_>, _>>()?;
-        let keys = |set: &ValidatorSet| bounded(set.keys().to_vec());
-        let [first, second] = &self.genesis.sets;
+        let first = from.unwrap_or_default();
+        if first > epoch {
+            return Err(NoProof::EpochAhead { asked: first, tip: epoch });
+        }
+        let passed = passed(first, end(epoch.0)).ok_or_else(|| NoProof::too_long(first, epoch))?;
+        let links = passed.map(|epoch| self.link(Epoch(epoch))).collect::<Result<Vec<_>, _>>()?;
+        let certificate = self.store.certificate(height)?.ok_or_else(|| absent(height))?;
         let file = ProofFile {
-            trust: TrustPath {
-                genesis: self.genesis.header.clone(),
-                sets: [keys(first)?, keys(second)?],
-                links: bounded(links)?,
-            },
+            trust: TrustPath { start: self.start(from)?, links: bounded(links)? },
             finality: FinalityProof {
                 headers: bounded(vec![tip.header.as_ref().clone()])?,
                 certificate: bounded(certificate)?,
             },
             subject: Subject::State(proof),
         };
-        Ok(Some(file.encode()))
+        let file = file.encode();
+        if file.len() > PROOF_FILE_BYTES_MAX { Err(NoProof::too_long(first, epoch)) } else { Ok(file) }
+    }
+
+    /// Where a path of trust begins: at block 0, or at the anchor of an epoch.
+    fn start(&self, from: Option<Epoch>) -> Result<Start, NoProof> {
+        let header = self.genesis.header.clone();
+        let Some(epoch) = from else {
+            return Ok(Start::Genesis { header, sets: [self.keys(Epoch(0))?, self.keys(Epoch(1))?] });
+        };
+        let time = match epoch.0.checked_sub(1) {
+            None => header.time,
+            Some(before) => self.link(Epoch(before))?.header.time,
+        };
+        let sets = [self.keys(epoch)?, self.keys(Epoch(epoch.0.saturating_add(1)))?];
+        Ok(Start::Anchor { genesis: self.genesis.id(), chain: header.chain, epoch, time, sets })
     }
 
     /// The end of an epoch: from this disk, or from the proof that came with the snapshot this chain began from.
-    fn link(&self, epoch: u64) -> Result<EpochLink, Fault> {
-        let last = Height(self.params().epoch_blocks.saturating_mul(epoch.saturating_add(1)).saturating_sub(1));
-        if let Some(FinalBlock { block, certificate: Some(certificate) }) = self.block(last)? {
-            return Ok(EpochLink { header: block.header, certificate: bounded(certificate)?, next: None });
+    fn link(&self, epoch: Epoch) -> Result<EpochLink, NoProof> {
+        let last = Height(self.params().epoch_blocks.saturating_mul(epoch.0.saturating_add(1)).saturating_sub(1));
+        if let Some((header, certificate)) = self.store.header(last)?.zip(self.store.certificate(last)?) {
+            // EPO-2: the seats are carried on, so that the keys of the next set are those of the set before it.
+            return Ok(EpochLink { header, certificate: bounded(certificate)?, next: None });
         }
-        let place = usize::try_from(epoch).unwrap_or(usize::MAX);
-        self.earlier.get(place).cloned().ok_or_else(|| absent(last))
+        let place = usize::try_from(epoch.0).unwrap_or(usize::MAX);
+        if let Some(link) = self.earlier.get(place) {
+            return Ok(link.clone());
+        }
+        // A block that this node has never had is no damage, one that it should have is.
+        let lowest = self.store.lowest().map_err(|error| Fault::Damaged { detail: error.to_string() })?;
+        Err(if last < lowest { NoProof::EpochAbsent { epoch } } else { absent(last).into() })
     }
 
-    fn certificate_of(&self, height: Height) -> Result<Vec<u8>, Fault> {
-        self.store.certificate(height)?.ok_or_else(|| absent(height))
+    /// The keys of an epoch's set: the genesis's, and from epoch 2 on those of the last link that brought others.
+    fn keys(&self, epoch: Epoch) -> Result<Keys, NoProof> {
+        let [first, second] = &self.genesis.sets;
+        let named = usize::try_from(epoch.0.saturating_sub(1)).unwrap_or(usize::MAX);
+        let brought = self.earlier.iter().take(named).rev().find_map(|link| link.next.clone());
+        let keys = match (epoch.0, brought) {
+            (0, _) => bounded(first.keys().to_vec())?,
+            (_, None) => bounded(second.keys().to_vec())?,
+            (_, Some(keys)) => keys,
+        };
+        if let Some(before) = epoch.0.checked_sub(2) {
+            let named = self.link(Epoch(before))?.header.next_validators;
+            check_set(epoch, &keys, named)?;
+        }
+        Ok(keys)
+    }
+}
+
+/// The epochs whose ends a path of trust holds, where it can; known before anything is read.
+fn passed(first: Epoch, end: u64) -> Option<Range<u64>> {
+    let count = usize::try_from(end.saturating_sub(first.0)).ok()?;
+    (count <= PROOF_EPOCHS_MAX).then_some(first.0..end)
+}
+
+/// Demands that these keys are the set that the end of an epoch names.
+fn check_set(epoch: Epoch, keys: &Keys, named: Digest) -> Result<(), Fault> {
+    match ValidatorSet::ordered(keys.to_vec()) {
+        Ok(set) if set.hash() == named => Ok(()),
+        _ => Err(Fault::Damaged { detail: format!("the keys of epoch {epoch} are not those of the set {named}") }),
     }
 }
 
@@ -70,7 +149,7 @@ impl Chain {
 pub(super) fn links_of(trust: Option<&[u8]>, genesis: &Genesis) -> Result<Vec<EpochLink>, Fault> {
     let Some(bytes) = trust else { return Ok(Vec::new()) };
     let wrong = |error: ProofError| Fault::Damaged { detail: format!("the proof of where this chain began: {error}") };
-    ProofFile::verify(bytes, &genesis.id()).map_err(wrong)?;
+    ProofFile::verify(bytes, Trusted::Genesis(genesis.id())).map_err(wrong)?;
     Ok(ProofFile::decode(bytes).map_err(wrong)?.trust.links.into_inner())
 }
 
@@ -81,4 +160,20 @@ fn bounded<T, const MAX: usize>(items: Vec<T>) -> Result<Bounded<T, MAX>, Fault>
 
 fn absent(height: Height) -> Fault {
     Fault::Damaged { detail: format!("block {height} or its certificate is absent") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_refused_before_it_is_too_long_for_a_file() {
+        let max = u64::try_from(PROOF_EPOCHS_MAX).expect("a small number");
+        assert_eq!(passed(Epoch(0), max), Some(0..max));
+        assert_eq!(passed(Epoch(0), max + 1), None);
+        assert_eq!(passed(Epoch(1), max + 1), Some(1..max + 1));
+        assert_eq!(passed(Epoch(0), u64::MAX), None);
+        // The epoch that runs, and the one before it, need no link.
+        assert_eq!(passed(Epoch(7), 6).map(Iterator::count), Some(0));
+    }
 }

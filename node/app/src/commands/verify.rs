@@ -1,49 +1,126 @@
-//! `cpc verify`: checks a proof file with nothing but a genesis hash; no node is asked.
+//! `cpc verify`: checks a proof file with nothing but a genesis hash or an anchor; no node is asked.
 
 use std::path::PathBuf;
 
 use clap::Args;
-use cpc_light::{ProofFile, VerifiedProof, VerifiedSubject};
-use cpc_primitives::BlockId;
+use cpc_light::limits::PROOF_FILE_BYTES_MAX;
+use cpc_light::{ProofFile, Trusted, VerifiedProof, VerifiedSubject};
 use cpc_primitives::codec::decode;
 use cpc_primitives::limits::STATE_VALUE_BYTES_MAX;
 use cpc_primitives::state::Account;
+use cpc_primitives::{BlockId, TimeMs};
 use serde_json::{Value, json};
 
-use super::{Context, Exit, Failure, Output};
+use super::output::warn;
+use super::{Context, Exit, Failure, Output, read_bounded};
+use crate::chain::producer::now;
 
 /// Checks a proof file offline
 ///
-/// The file carries headers, finality certificates and the sets that signed them, from block 0 on. The genesis hash is
-/// all that has to be trusted: `cpc genesis hash` prints it. Exit code 8 where the proof does not hold.
+/// The file carries headers, finality certificates and the sets that signed them, from block 0 or from an anchor on.
+/// What it begins at is all that has to be trusted: `cpc genesis hash` prints the id of block 0, and each check ends
+/// with an anchor, from which the next proof can begin. Exit code 8 where the proof does not hold.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// The proof file, as `cpc query balance --proof FILE` writes it
     file: PathBuf,
     /// The id of block 0; without it that of --network
-    #[arg(long, value_name = "HASH")]
+    #[arg(long, value_name = "HASH", conflicts_with = "anchor")]
     genesis: Option<String>,
+    /// The anchor at which the file begins, as an earlier check printed it
+    #[arg(long, value_name = "HASH")]
+    anchor: Option<String>,
 }
 
 /// Runs it.
 pub fn run(args: &VerifyArgs, context: &Context) -> Result<(), Failure> {
-    let genesis = genesis_of(args.genesis.as_deref(), context)?;
+    let trusted = match args.anchor.as_deref() {
+        Some(text) => anchor_of(text)?,
+        None => Trusted::Genesis(genesis_of(args.genesis.as_deref(), context)?),
+    };
     let name = args.file.display();
-    let bytes = std::fs::read(&args.file).map_err(|error| {
-        let code = if error.kind() == std::io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Failed };
-        Failure::new(code, format!("{name} cannot be read: {error}"))
-    })?;
-    let verified = ProofFile::verify(&bytes, &genesis)
+    let bytes = read_bounded(&args.file, PROOF_FILE_BYTES_MAX, Exit::VerificationFailed)?;
+    let verified = ProofFile::verify(&bytes, trusted)
         .map_err(|error| Failure::new(Exit::VerificationFailed, format!("{name} proves nothing: {error}")))?;
     let told = describe(&verified);
+    let trust = Trust::of(&verified, context);
     match context.output {
-        Output::Json => context.json(json!({ "verified": true, "genesis": genesis.to_string(), "proof": told.json })),
+        Output::Json => context.json(json!({
+            "verified": true, "genesis": verified.anchor().genesis.to_string(), "anchor": anchor_json(&verified),
+            "trust": { "since_ms": trust.since.0, "age_ms": trust.age_ms, "unbonding_ms": trust.unbonding_ms },
+            "proof": told.json,
+        }))?,
         Output::Human => {
-            println!("{}", told.line);
-            eprintln!("Verified against genesis {genesis}.");
+            context.print(&told.line)?;
+            match trusted {
+                Trusted::Genesis(id) => context.say(&format!("Verified against genesis {id}.")),
+                Trusted::Anchor(digest) => context.say(&format!("Verified against anchor {digest}.")),
+            }
+            let time = verified.header().header().time;
+            let ago = span(now().0.saturating_sub(time.0));
+            let age = span(trust.age_ms);
+            context.say(&format!("The block is of {time} ms since 1970, {ago} ago; the trust is {age} old."));
+            let anchor = verified.anchor();
+            let (digest, epoch) = (anchor.digest(), anchor.epoch);
+            context.say(&format!("The next proof may begin at anchor {digest} (epoch {epoch})."));
         }
     }
+    trust.warn();
     Ok(())
+}
+
+/// How old the trust is that a proof began with, and how old it may be.
+struct Trust {
+    since: TimeMs,
+    age_ms: u64,
+    /// For how long a seat can be punished; known where the proof is of the network that --network names.
+    unbonding_ms: Option<u64>,
+}
+
+impl Trust {
+    /// PROOF-10: the age counts from where trust began, never from a time that the keys in question signed.
+    fn of(verified: &VerifiedProof, context: &Context) -> Self {
+        let since = verified.since();
+        let network = super::genesis::load(&context.network).ok().map(|(_, _, genesis)| genesis);
+        let unbonding_ms = network.filter(|genesis| genesis.id() == verified.anchor().genesis).map(|genesis| {
+            let params = &genesis.spec.params;
+            let epoch_ms = params.epoch_blocks.saturating_mul(params.interval_ms);
+            epoch_ms.saturating_mul(params.unbonding_epochs.into())
+        });
+        Self { since, age_ms: now().0.saturating_sub(since.0), unbonding_ms }
+    }
+
+    /// Warns where keys of the start may have left without anything to lose.
+    fn warn(&self) {
+        if let Some(unbonding_ms) = self.unbonding_ms.filter(|unbonding| self.age_ms > *unbonding) {
+            let (age, unbonding) = (span(self.age_ms), span(unbonding_ms));
+            warn(&format!("warning: the trust is {age} old, and whoever signed then is free of it after {unbonding}."));
+            warn("  Compare the anchor with somebody you trust, and begin the next proof from it.");
+        }
+    }
+}
+
+/// The anchor to which a proof leads, in JSON.
+pub(super) fn anchor_json(verified: &VerifiedProof) -> Value {
+    let anchor = verified.anchor();
+    json!({ "hash": anchor.digest().to_string(), "epoch": anchor.epoch.0, "time_ms": anchor.time.0 })
+}
+
+/// An anchor as somebody wrote it.
+pub(super) fn anchor_of(text: &str) -> Result<Trusted, Failure> {
+    let digest = text.parse();
+    digest
+        .map(Trusted::Anchor)
+        .map_err(|error| Failure::new(Exit::Usage, format!("{text:?} is not an anchor: {error}")))
+}
+
+/// A span of time in its largest whole unit.
+fn span(ms: u64) -> String {
+    let seconds = ms / 1000;
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
+    let (length, name) = units.into_iter().find(|(length, _)| seconds >= *length).unwrap_or((1, "second"));
+    let count = seconds / length;
+    format!("{count} {name}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The genesis hash that was given, or that of the network that was named.
@@ -99,7 +176,11 @@ pub(super) fn describe(verified: &VerifiedProof) -> Told {
         VerifiedSubject::Accepted(accepted) => {
             let result = accepted.result();
             Told {
-                line: format!("job {} of task {} is accepted {at}; its window is open", result.job, result.task.uuid()),
+                line: format!(
+                    "job {} of task {} is accepted {at}; its window may be open",
+                    result.job,
+                    result.task.uuid()
+                ),
                 json: json!({
                     "kind": "accepted", "task": result.task.to_string(), "job": result.job.0, "height": height,
                     "time_ms": time,
@@ -116,6 +197,27 @@ pub(super) fn describe(verified: &VerifiedProof) -> Told {
                     "height": height, "time_ms": time,
                 }),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_told_in_their_largest_whole_unit() {
+        let cases = [
+            (0, "0 seconds"),
+            (1_999, "1 second"),
+            (59_999, "59 seconds"),
+            (60_000, "1 minute"),
+            (3_600_000, "1 hour"),
+            (86_399_999, "23 hours"),
+            (2 * 86_400_000, "2 days"),
+        ];
+        for (ms, words) in cases {
+            assert_eq!(span(ms), words);
         }
     }
 }
