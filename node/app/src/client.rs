@@ -1,5 +1,6 @@
 //! The command line's way to a node: blocking HTTP, with every refusal turned into words and an exit code.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -20,8 +21,12 @@ pub struct Client {
 impl Client {
     /// A client of the node at a URL.
     pub fn new(base: &str, timeout: Duration) -> Self {
-        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(timeout)).build();
-        Self { agent: config.into(), base: base.trim_end_matches('/').to_owned() }
+        let mut config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(timeout));
+        if is_loopback(base) {
+            // A proxy reaches its own machine there, not this one.
+            config = config.proxy(None);
+        }
+        Self { agent: config.build().into(), base: base.trim_end_matches('/').to_owned() }
     }
 
     /// Reads JSON.
@@ -91,7 +96,16 @@ impl Client {
     }
 }
 
-/// What the node refused, in its own words.
+/// Whether a URL names this machine.
+fn is_loopback(base: &str) -> bool {
+    let Ok(url) = base.parse::<ureq::http::Uri>() else { return false };
+    url.host().is_some_and(|host| {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    })
+}
+
+/// What the node refused, in its own words, in one line.
 fn refused(status: u16, body: &[u8]) -> Failure {
     let Ok(problem) = serde_json::from_slice::<ProblemBody>(body) else {
         return Failure::new(Exit::Failed, format!("the node answered with HTTP {status}"));
@@ -103,6 +117,39 @@ fn refused(status: u16, body: &[u8]) -> Failure {
         (400..=499, _) => Exit::Refused,
         _ => Exit::Failed,
     };
-    let failure = Failure::new(code, problem.detail);
-    if problem.hint.is_empty() { failure } else { failure.hint(problem.hint) }
+    let one_line = |text: String| text.replace(char::is_control, "");
+    let failure = Failure::new(code, one_line(problem.detail));
+    if problem.hint.is_empty() { failure } else { failure.hint(one_line(problem.hint)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_reached_without_a_proxy() {
+        let cases = [
+            ("http://127.0.0.1:8000", true),
+            ("http://127.8.0.1", true),
+            ("http://LocalHost:1", true),
+            ("http://[::1]:8000/", true),
+            ("http://localhost.example:8000", false),
+            ("http://10.0.0.1:8000", false),
+            ("https://node.example", false),
+            ("not a url", false),
+        ];
+        for (base, expected) in cases {
+            assert_eq!(is_loopback(base), expected, "{base}");
+            if expected {
+                assert!(Client::new(base, Duration::ZERO).agent.config().proxy().is_none(), "{base}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_of_a_node_stay_in_their_line() {
+        let body = r#"{"type":"","title":"","status":400,"code":"x","detail":"a\nerror: b\u001b[2J","hint":"c\rd"}"#;
+        let failure = refused(400, body.as_bytes());
+        assert_eq!((failure.message.as_str(), failure.hint.as_deref()), ("aerror: b[2J", Some("cd")));
+    }
 }

@@ -1,15 +1,18 @@
 //! Starts and stops real `cpc` processes for the tests that use them as a person would.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 /// How long anything may take before a test calls it stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a waiting test pauses between two looks.
+const POLL: Duration = Duration::from_millis(5);
 
 /// The binary under test: `make test` builds it beside the tests.
 pub fn binary() -> PathBuf {
@@ -63,7 +66,7 @@ impl Devnet {
                 break status;
             }
             assert!(start.elapsed() < PATIENCE, "the devnet does not stop");
-            std::thread::yield_now();
+            pause();
         };
         assert!(status.success(), "the devnet stopped with {status}");
     }
@@ -108,7 +111,7 @@ impl Devnet {
         let start = Instant::now();
         while self.tip() < height {
             assert!(start.elapsed() < PATIENCE, "no block {height}");
-            std::thread::yield_now();
+            pause();
         }
     }
 
@@ -125,6 +128,66 @@ impl Drop for Devnet {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Between two looks at something that happens by itself: a test that spins takes the processor from what it waits for.
+fn pause() {
+    std::thread::park_timeout(POLL);
+}
+
+/// A node that answers every path with what it was told, true or not.
+pub struct FakeNode {
+    /// Where it listens.
+    pub url: String,
+    received: Receiver<(String, String)>,
+}
+
+impl FakeNode {
+    /// Starts one with an answer in JSON to each path; to all others it says 404.
+    pub fn start(answers: Vec<(String, Value)>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let (heard, received) = mpsc::channel();
+        // The thread ends with the test's process: it waits for connections that nobody makes any more.
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                // A client that has left is no concern of a liar.
+                let _ = stream.and_then(|stream| answer(&stream, &answers, &heard));
+            }
+        });
+        Self { url, received }
+    }
+
+    /// The bodies that were sent to it, with their paths.
+    pub fn received(&self) -> Vec<(String, String)> {
+        self.received.try_iter().collect()
+    }
+}
+
+fn answer(mut stream: &TcpStream, answers: &[(String, Value)], heard: &Sender<(String, String)>) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    let (mut first, mut length) = (String::new(), 0);
+    reader.read_line(&mut first)?;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        match line.trim_end().to_ascii_lowercase().split_once(": ") {
+            Some(("content-length", bytes)) => length = bytes.parse().expect("a length"),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    let path = first.split(' ').nth(1).unwrap_or_default();
+    if first.starts_with("POST") {
+        let body = String::from_utf8(body).expect("text");
+        // The test may have ended.
+        let _ = heard.send((path.to_owned(), body));
+    }
+    let found = answers.iter().find(|(known, _)| known == path);
+    let (status, text) = found.map_or(("404 Not Found", String::new()), |(_, value)| ("200 OK", value.to_string()));
+    write!(stream, "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{text}", text.len())
 }
 
 fn request(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> (u16, Value) {

@@ -124,7 +124,11 @@ fn a_proof_leads_across_epochs_also_on_a_node_that_began_from_a_snapshot() {
     let network = fast_network(data);
     let proof = home.path().join("proof").display().to_string();
     let prove = |devnet: &Devnet| {
-        succeeds(data, &devnet.url, &["query", "balance", &devnet.faucet, "--proof", &proof, "--yes"]);
+        succeeds(
+            data,
+            &devnet.url,
+            &["query", "balance", &devnet.faucet, "--proof", &proof, "--yes", "--network", &network],
+        );
         let said = succeeds(data, "", &["verify", &proof, "--network", &network]);
         assert!(said.contains("holds 100000000 CPC"), "{said}");
         fails(data, "", &["verify", &proof], 8, "of another network");
@@ -158,4 +162,148 @@ fn a_proof_leads_across_epochs_also_on_a_node_that_began_from_a_snapshot() {
         1,
         "cannot make blocks alone",
     );
+}
+
+#[test]
+fn a_proof_begins_at_the_anchor_to_which_an_earlier_one_led() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (data, dir) = (home.path(), home.path().join("first"));
+    let network = fast_network(data);
+    let (first, later) = (data.join("first.proof").display().to_string(), data.join("later.proof"));
+    let later = later.display().to_string();
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("one object");
+
+    let devnet = Devnet::start_network(&network, &dir);
+    devnet.reach(25);
+    let query = ["query", "balance", &devnet.faucet, "--proof", &first, "--network", &network];
+    succeeds(data, &devnet.url, &query);
+    let told = json(&succeeds(data, "", &["verify", &first, "--network", &network, "--json"]));
+    let anchor = told["anchor"]["hash"].as_str().expect("a hash").to_owned();
+    let epoch = told["anchor"]["epoch"].as_u64().expect("a number");
+    assert!(epoch >= 1 && told["anchor"]["time_ms"].as_u64() < told["proof"]["time_ms"].as_u64(), "{told}");
+    assert_eq!(told["genesis"].as_str(), Some(devnet.genesis.as_str()));
+
+    let from = epoch.to_string();
+    devnet.reach(75);
+    let ask = |devnet: &Devnet| {
+        let query = ["query", "balance", &devnet.faucet, "--proof", &later, "--from-epoch", &from, "--yes"];
+        succeeds(data, &devnet.url, &[&query[..], &["--anchor", &anchor]].concat());
+        // No node and no network is named: the anchor says it all.
+        let said = json(&succeeds(data, "", &["verify", &later, "--anchor", &anchor, "--json"]));
+        assert_eq!((&said["genesis"], &said["trust"]["since_ms"]), (&told["genesis"], &told["anchor"]["time_ms"]));
+        assert!(said["anchor"]["epoch"].as_u64() > Some(epoch + 2), "{said}");
+        said["anchor"]["hash"].as_str().expect("a hash").to_owned()
+    };
+    let newer = ask(&devnet);
+    assert_ne!(newer, anchor);
+    let output = cpc_e2e::cpc(data, "", &["verify", &later, "--anchor", &anchor]);
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(words.contains(&format!("Verified against anchor {anchor}.")), "{words}");
+    assert!(words.contains(&format!("begin at anchor {newer}")), "{words}");
+
+    fails(data, "", &["verify", &later, "--anchor", &newer], 8, "begins elsewhere than where the trust does");
+    fails(data, "", &["verify", &first, "--anchor", &anchor], 8, "begins at a genesis, where an anchor is trusted");
+    let genesis = devnet.genesis.clone();
+    fails(data, "", &["verify", &later, "--genesis", &genesis], 8, "begins at an anchor of epoch");
+    fails(data, "", &["verify", &later, "--genesis", &genesis, "--anchor", &anchor], 2, "cannot be used with");
+    fails(data, "", &["verify", &later, "--anchor", "0xabc"], 2, "is not an anchor");
+
+    let refused = |query: &str| {
+        let (status, problem) = devnet.get(&format!("/api/v1/accounts/{}/proof?{query}", devnet.faucet));
+        (status, problem["code"].as_str().expect("a code").to_owned())
+    };
+    assert_eq!(refused("from_epoch=1000000"), (400, "epoch_ahead".to_owned()));
+    assert_eq!(refused(&format!("from_epoch={}", u64::MAX)), (400, "epoch_ahead".to_owned()));
+    assert_eq!(refused("from_epoch=first"), (400, "invalid_query".to_owned()));
+    assert_eq!(refused("from=1"), (400, "invalid_query".to_owned()));
+    devnet.stop();
+
+    // A node that began from a snapshot knows the ends of the epochs before it.
+    let output = data.join("snapshots").display().to_string();
+    let dir = dir.display().to_string();
+    let made = succeeds(data, "", &["snapshot", "create", "--dir", &dir, "-o", &output, "--network", &network]);
+    let second = data.join("second");
+    let target = second.display().to_string();
+    succeeds(data, "", &["snapshot", "restore", &made, "--dir", &target, "--genesis", &genesis]);
+    let devnet = Devnet::start_network(&network, &second);
+    devnet.reach(devnet.height + 15);
+    ask(&devnet);
+    devnet.stop();
+}
+
+#[test]
+fn trust_that_is_older_than_seats_are_bound_is_warned_of() {
+    let home = tempfile::tempdir().expect("a folder");
+    let data = home.path();
+    let network = fast_network(data);
+    let proof = data.join("proof").display().to_string();
+    let devnet = Devnet::start_network(&network, &data.join("chain"));
+    devnet.reach(2);
+    let query = ["query", "balance", &devnet.faucet, "--proof", &proof, "--network", &network];
+    succeeds(data, &devnet.url, &query);
+    let genesis = devnet.genesis.clone();
+    devnet.stop();
+    // Seats of this network are bound for 140 ms, and its genesis is from the day its spec was written.
+    let words = |args: &[&str]| {
+        let output = cpc_e2e::cpc(data, "", &[&["verify", &proof], args].concat());
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).expect("text")
+    };
+    let known = words(&["--network", &network]);
+    assert!(known.contains("the trust is") && known.contains("warning: the trust is"), "{known}");
+    // Of a network whose spec is not at hand nobody knows how long its seats are bound.
+    let unknown = words(&["--genesis", &genesis, "--network", "mainnet"]);
+    assert!(unknown.contains("the trust is") && !unknown.contains("warning"), "{unknown}");
+}
+
+#[test]
+fn a_restore_that_is_refused_leaves_nothing_and_one_that_died_is_made_again() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (dir, _) = chain(home.path());
+    let (data, output) = (home.path(), home.path().join("snapshots").display().to_string());
+    let made = succeeds(data, "", &["snapshot", "create", "--dir", &dir, "-o", &output]);
+    let folder = |name: &str| (data.join(name), data.join(name).display().to_string());
+
+    let chunk = files(Path::new(&made)).into_iter().find(|path| path.display().to_string().contains("/chunk-"));
+    let chunk = chunk.expect("there are entries");
+    let good = fs::read(&chunk).expect("a file");
+    fs::write(&chunk, &good[..good.len() - 1]).expect("written");
+    let (refused, refused_dir) = folder("refused");
+    fails(data, "", &["snapshot", "restore", &made, "--dir", &refused_dir], 8, "bytes of its file");
+    assert!(!refused.exists(), "what is refused makes no folder");
+    let devnet = Devnet::start(&refused);
+    devnet.reach(1);
+    devnet.stop();
+    fs::write(&chunk, &good).expect("written");
+
+    // What a restore leaves that dies after it has kept the proof: no chain begins over it at block 0.
+    let (died, died_dir) = folder("died");
+    fs::create_dir(&died).expect("made");
+    fs::copy(Path::new(&made).join("finality.proof"), died.join("trust.proof")).expect("copied");
+    let begin = ["devnet", "--listen", "127.0.0.1:0", "--dir", &died_dir];
+    fails(data, "", &begin, 4, "restore the snapshot again, or begin anew with --fresh");
+    succeeds(data, "", &["snapshot", "restore", &made, "--dir", &died_dir]);
+    let names = files(&died);
+    assert!(names.iter().all(|path| path.extension().is_none_or(|end| end != "part")), "{names:?}");
+    Devnet::start(&died).stop();
+}
+
+#[test]
+fn a_chain_whose_log_was_lost_is_damage_and_is_not_begun_again() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (data, dir) = (home.path(), home.path().join("devnet"));
+    let devnet = Devnet::start(&dir);
+    devnet.reach(3);
+    devnet.kill();
+    let logs: Vec<PathBuf> =
+        files(&dir.join("chain")).into_iter().filter(|path| path.extension().is_some_and(|end| end == "log")).collect();
+    assert!(!logs.is_empty());
+    for log in logs {
+        fs::remove_file(log).expect("removed");
+    }
+    let text = dir.display().to_string();
+    for _ in 0..2 {
+        fails(data, "", &["devnet", "--listen", "127.0.0.1:0", "--dir", &text], 9, "was final on this disk");
+        fails(data, "", &["db", "check", "--dir", &text], 9, "--fresh");
+    }
 }

@@ -1,11 +1,16 @@
 //! The newcomer's path of the README, run from its own text; then what a newcomer does wrong.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use cpc_e2e::{Devnet, binary, cpc, fails, succeeds};
-use cpc_primitives::Amount;
+use cpc_e2e::{Devnet, FakeNode, binary, cpc, fails, succeeds};
+use cpc_primitives::tx::SignedTx;
+use cpc_primitives::{Amount, Gas};
+use serde_json::{Value, json};
 
 /// The shell of every block that the README marks as part of the path.
 fn path_of_the_readme() -> String {
@@ -143,9 +148,10 @@ fn what_cannot_be_done_is_said_with_its_reason() {
         (&["query", "balance", "cpc1qqqq"], 2, "is not an address"),
         (&["query", "balance", &poor.replace('q', "p")], 2, "is not an address"),
         (&["query", "block", "1000000"], 3, "there is no block 1000000"),
-        (&["query", "block", "0x12"], 4, "neither a height"),
+        (&["query", "block", "0x12"], 2, "neither a height"),
         (&["query", "tx", &"ab".repeat(32)], 3, "is known here"),
-        (&["query", "tx", "abcd"], 4, "expected 64 hex digits"),
+        (&["query", "tx", "abcd"], 2, "expected 64 hex digits"),
+        (&["tx", "send", "--from", &poor, "--to", "rich", "--amount", "1"], 2, "--from is the name of a key"),
         (&["tx", "send", "--from", "rich", "--to", "poor", "--amount", "-1"], 2, "amount"),
         (&["tx", "send", "--from", "rich", "--to", "poor", "--amount", "1e9"], 2, "'e' is not a digit"),
         (&["tx", "send", "--from", "rich", "--to", "poor", "--amount", &long], 2, "more than can ever exist"),
@@ -189,6 +195,14 @@ fn what_cannot_be_done_is_said_with_its_reason() {
         // A nonce of 0 is used by the time it is asked for: a transfer that fails in its block uses its own.
         fails(data, url, args, *code, words);
     }
+    let spec = succeeds(data, "", &["genesis", "show"]).replace("interval_ms = 500", "interval_ms = 501");
+    fs::write(data.join("other.toml"), spec).expect("written");
+    let other = data.join("other.toml").display().to_string();
+    let send = ["tx", "send", "--from", "rich", "--to", "poor", "--amount", "1", "--network", &other];
+    fails(data, url, &send, 4, "the node is of another network");
+    let proof = data.join("rich.proof").display().to_string();
+    fails(data, url, &["query", "balance", "rich", "--proof", &proof, "--network", &other], 8, "of another network");
+    assert!(!Path::new(&proof).exists(), "a proof that does not hold is not kept");
     fails(data, "http://127.0.0.1:9", &["query", "supply"], 5, "no node answers at http://127.0.0.1:9");
     fails(data, "not a url", &["query", "supply"], 2, "is not a URL");
     assert_eq!(succeeds(data, url, &["query", "balance", "poor"]), "0 CPC");
@@ -203,16 +217,21 @@ fn the_api_refuses_by_name() {
     let cases = [
         ("/api/v1/accounts/cpc1", 400, "invalid_address"),
         ("/api/v1/accounts/%ff", 400, "invalid_path"),
+        ("/api/v1/blocks/%ff", 400, "invalid_path"),
         ("/api/v1/blocks/999999999", 404, "block_not_found"),
         ("/api/v1/blocks/18446744073709551616", 400, "invalid_block"),
         ("/api/v1/txs/zz", 400, "invalid_hash"),
         ("/api/v1/nothing", 404, "no_such_route"),
         ("/", 404, "no_such_route"),
     ];
+    let mut ids = BTreeSet::new();
     for (path, status, code) in cases {
         let (found, body) = devnet.get(path);
         assert_eq!((found, body["code"].as_str()), (status, Some(code)), "{path}: {body}");
+        assert_eq!(body["request_id"].as_str().map(str::len), Some(36), "{path}: {body}");
+        assert!(ids.insert(body["request_id"].to_string()), "{path}: {body}");
     }
+    assert_eq!(devnet.get("/api/v1/blocks/0").1["rules"], 1);
     let history = format!("/api/v1/accounts/{}/txs", devnet.faucet);
     for query in ["?limit=0", "?limit=101", "?limit=x", "?before=7", "?before=a-b", "?unknown=1"] {
         let (found, body) = devnet.get(&format!("{history}{query}"));
@@ -256,4 +275,155 @@ fn the_supply_adds_up_across_an_epoch() {
     assert_eq!(sum + part("burned"), part("genesis") + part("minted"), "{supply}");
     assert_eq!(sum, part("circulating"));
     assert!(part("minted") > Amount::ZERO);
+}
+
+/// What a node of the devnet says of itself and of an account; the lies come on top.
+fn answers(data: &Path, address: &str) -> Vec<(String, Value)> {
+    let genesis = succeeds(data, "", &["genesis", "hash"]);
+    let zeros = "00".repeat(32);
+    let status = json!({
+        "network": "devnet", "chain": 1337, "genesis": genesis, "version": "0.1.0", "height": 9, "head": zeros,
+        "head_time_ms": 0, "state_root": zeros, "epoch": 0, "pending": 0, "index_height": 9,
+    });
+    let account = json!({
+        "address": address, "balance": "1000000", "nonce": 7, "pending": 0, "exists": true, "height": 9,
+    });
+    vec![
+        ("/api/v1/status".to_owned(), status),
+        (format!("/api/v1/accounts/{address}"), account),
+        ("/api/v1/txs".to_owned(), json!({ "hash": zeros, "id": zeros })),
+    ]
+}
+
+#[test]
+fn a_lying_node_gets_no_signature_that_it_asks_for() {
+    let home = tempfile::tempdir().expect("a folder");
+    let data = home.path();
+    succeeds(data, "", &["keys", "create", "alice", "--no-encryption", "--no-mnemonic"]);
+    let alice = succeeds(data, "", &["keys", "show", "alice", "--address"]);
+    let chain = succeeds(data, "", &["genesis", "check", "--json"]);
+    let chain: Value = serde_json::from_str(&chain).expect("JSON");
+    let mut honest = answers(data, &alice);
+    honest[0].1["chain"] = chain["chain"].clone();
+    let send = ["tx", "send", "--from", "alice", "--to", &alice, "--amount", "1", "--no-wait"];
+
+    // Its prices are not asked for: what is signed is what the named network says.
+    let mut dear = honest.clone();
+    let price = json!({
+        "chain": 1, "gas_price_min": "9", "transfer_gas": 90_000, "new_account_gas": 90_000, "interval_ms": 500,
+        "existential_minimum": "0.001", "epoch_blocks": 240,
+    });
+    dear.push(("/api/v1/params".to_owned(), price));
+    let node = FakeNode::start(dear);
+    succeeds(data, &node.url, &send);
+    let [(path, body)] = &node.received()[..] else { panic!("one body was sent") };
+    let body: Value = serde_json::from_str(body).expect("JSON");
+    let hex = body["tx"].as_str().expect("hex");
+    let mut bytes = vec![0; hex.len() / 2];
+    cpc_primitives::hash::unhex(hex, &mut bytes).expect("hex");
+    let tx = SignedTx::decode(&bytes).expect("a transaction");
+    assert_eq!((path.as_str(), tx.body.chain.0), ("/api/v1/txs", chain["chain"].as_u64().expect("a number")));
+    assert_eq!((tx.body.gas_price.to_string(), tx.body.gas_limit), ("0.000000001".to_owned(), Gas(46_000)));
+
+    let mut foreign = honest.clone();
+    foreign[0].1["genesis"] = json!("00".repeat(32));
+    let mut other_chain = honest.clone();
+    other_chain[0].1["chain"] = json!(1);
+    let mut endless = honest.clone();
+    endless[1].1["nonce"] = json!(u64::MAX);
+    endless[1].1["pending"] = json!(1);
+    let cases = [
+        (foreign, 4, "the node is of another network"),
+        (other_chain, 4, "the node is of another network"),
+        (endless, 1, "the node's next nonce is wrong"),
+    ];
+    for (told, code, words) in cases {
+        let node = FakeNode::start(told);
+        fails(data, &node.url, &send, code, words);
+        assert_eq!(node.received(), [], "{words}: nothing is signed");
+    }
+}
+
+#[test]
+fn a_wrong_start_leaves_nothing_behind_and_throws_nothing_away() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (data, dir) = (home.path(), home.path().join("devnet"));
+    let devnet = Devnet::start(&dir);
+    let taken = devnet.url.trim_start_matches("http://").to_owned();
+    devnet.reach(2);
+    let other = data.join("other");
+    let text = |path: &Path| path.display().to_string();
+    let fresh = |dir: &Path, listen: &str, network: &str| {
+        ["devnet", "--fresh", "--dir", &text(dir), "--listen", listen, "--network", network].map(str::to_owned)
+    };
+    let refused = |args: [String; 8], code: i32, words: &str| {
+        fails(data, "", &args.each_ref().map(String::as_str), code, words);
+    };
+    refused(fresh(&other, "127.0.0.1:0", "mainnet"), 1, "cannot make blocks alone");
+    refused(fresh(&other, "127.0.0.1:0", "moonnet"), 3, "is not a network");
+    refused(fresh(&other, &taken, "devnet"), 1, "cannot listen on");
+    assert!(!other.exists(), "what was refused has made no folder");
+    devnet.stop();
+
+    refused(fresh(&dir, "127.0.0.1:0", "mainnet"), 1, "cannot make blocks alone");
+    let devnet = Devnet::start(&dir);
+    assert!(devnet.height >= 2, "a refused --fresh has thrown the chain away");
+    devnet.stop();
+
+    let photos = data.join("photos");
+    fs::create_dir_all(photos.join("chain")).expect("made");
+    fs::write(photos.join("chain/summer.jpg"), "x").expect("written");
+    refused(fresh(&photos, "127.0.0.1:0", "devnet"), 4, "holds something else than a chain");
+    assert!(photos.join("chain/summer.jpg").exists());
+}
+
+#[test]
+fn connections_that_say_nothing_stop_nobody() {
+    let home = tempfile::tempdir().expect("a folder");
+    let devnet = Devnet::start(&home.path().join("devnet"));
+    let address = devnet.url.trim_start_matches("http://");
+    // More than there are places: whoever says nothing loses its own.
+    let mut silent: Vec<TcpStream> = (0..600)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address).expect("the system's queue takes it");
+            stream.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\nx-half").expect("the system takes it");
+            stream
+        })
+        .collect();
+    assert_eq!(devnet.get("/livez").0, 200);
+    let mut rest = Vec::new();
+    // Closed, with or without a word about the time that has passed.
+    let _ = silent[0].read_to_end(&mut rest);
+    assert!(!rest.starts_with(b"HTTP/1.1 200"));
+    devnet.stop();
+}
+
+#[test]
+fn a_reader_that_leaves_early_breaks_nothing() {
+    let home = tempfile::tempdir().expect("a folder");
+    for args in [&["genesis", "show"][..], &["genesis", "check"], &["version"], &["genesis", "hash", "--json"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = Command::new(binary());
+        command.args(args).env("CPC_DATA_DIR", home.path()).stdin(Stdio::null()).stdout(writer);
+        let output = command.stderr(Stdio::piped()).output().expect("the binary starts");
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && words.is_empty(), "{args:?}: {} {words}", output.status);
+    }
+    let full = fs::File::options().write(true).open("/dev/full").expect("a full disk");
+    let output = Command::new(binary()).arg("version").stdout(full).output().expect("the binary starts");
+    assert_eq!(output.status.code(), Some(1), "an answer that is lost is a failure");
+}
+
+#[test]
+fn a_file_of_a_stranger_is_read_up_to_its_limit() {
+    let home = tempfile::tempdir().expect("a folder");
+    let data = home.path();
+    let huge = data.join("huge");
+    fs::File::create(&huge).and_then(|file| file.set_len(1 << 40)).expect("a file with a hole");
+    let huge = huge.display().to_string();
+    let size = (1u64 << 40).to_string();
+    fails(data, "", &["verify", &huge], 8, &format!("huge has {size} bytes, at most {}", 16 << 20));
+    fails(data, "", &["verify", "/dev/zero"], 8, "/dev/zero has more than");
+    fails(data, "", &["genesis", "check", &huge], 4, &format!("huge has {size} bytes, at most {}", 8 << 20));
 }

@@ -55,7 +55,7 @@ pub struct BlockView {
     /// The id.
     pub id: String,
     /// The version of the rules.
-    pub version: u32,
+    pub rules: u32,
     /// How many blocks came before.
     pub height: u64,
     /// Whose seats decided.
@@ -90,7 +90,7 @@ impl BlockView {
         let header = &block.header;
         Self {
             id: block.id().to_string(),
-            version: header.version,
+            rules: header.version,
             height: header.height.0,
             epoch: header.epoch.0,
             view: header.view.0,
@@ -132,7 +132,7 @@ pub struct TxView {
     pub hash: String,
     /// The id over body and sender.
     pub id: String,
-    /// `pending`, `applied` or `failed`.
+    /// `pending`, `applied` or `failed`; `final` where the node does not know which of the last two.
     pub status: String,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -184,6 +184,17 @@ impl TxView {
             nonce: tx.body.nonce.0,
             to,
             amount,
+        }
+    }
+
+    /// A transaction in the block of the snapshot that this node began from: it was not executed here.
+    pub fn unexecuted(tx: &SignedTx, height: Height, place: u32) -> Self {
+        Self {
+            status: "final".to_owned(),
+            reason: Some("this node began after this block and does not know what became of it".to_owned()),
+            height: Some(height.0),
+            place: Some(place),
+            ..Self::pending(tx)
         }
     }
 

@@ -1,11 +1,13 @@
 //! The chain over HTTP: `/api/v1` for what it knows, `/livez` and `/readyz` for whoever watches the process.
 
 pub mod dto;
+mod guard;
 pub mod problem;
+mod server;
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::rejection::JsonRejection;
@@ -16,18 +18,19 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use cpc_primitives::limits::TX_BYTES_MAX;
 use cpc_primitives::tx::SignedTx;
-use cpc_primitives::{Address, Amount, BlockId, Fault, Height, TxHash};
+use cpc_primitives::{Address, Amount, BlockId, Epoch, Fault, Height, TxHash};
 use cpc_store::Place;
 use serde::Deserialize;
-use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 
-use crate::chain::{Admission, Chain, FaucetError};
+use crate::chain::{Admission, Chain, FaucetError, NoProof};
 use dto::{
     AccountTxs, AccountView, BlockView, FaucetAsk, FaucetGift, ParamsView, Status, Submit, Submitted, SupplyView,
     TxView,
 };
+use guard::Guard;
 use problem::Problem;
 
 /// How long one request may take.
@@ -37,8 +40,8 @@ const BODY_BYTES_MAX: usize = 2 * TX_BYTES_MAX + 64;
 /// Transactions on one page of an account's history.
 const PAGE_MAX: usize = 100;
 
-/// Every route over one chain.
-pub fn router(chain: Arc<Chain>) -> Router {
+/// Every route over one chain, for a listener at this address.
+pub fn router(chain: Arc<Chain>, listens: IpAddr) -> Router {
     let request_id = HeaderName::from_static("x-request-id");
     let api = Router::new()
         .route("/status", get(status))
@@ -64,26 +67,37 @@ pub fn router(chain: Arc<Chain>) -> Router {
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIME_MAX))
-        .layer(middleware::from_fn(explain))
+        .layer(middleware::from_fn_with_state(Arc::new(Guard::new(listens)), explain))
         .layer(TraceLayer::new_for_http())
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
         .with_state(chain)
 }
 
-/// Refuses a body that announces itself as too long before it is sent, and says why a request took too long.
-async fn explain(request: Request, next: Next) -> Response {
+/// Names every refusal by the id of its request, which the log has too.
+async fn explain(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let id = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok()).map(str::to_owned);
+    let response = answer(&guard, request, next).await.unwrap_or_else(Problem::into_response);
+    match (response.extensions().get::<Problem>(), id) {
+        (Some(problem), Some(id)) => problem.clone().response_to(&id),
+        _ => response,
+    }
+}
+
+/// Refuses what this node does not serve before anything is read, and says why a request took too long.
+async fn answer(guard: &Guard, request: Request, next: Next) -> Result<Response, Problem> {
+    guard.check(&request, Instant::now())?;
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if let Some(found) = announced.filter(|found: &u64| *found > BODY_BYTES_MAX as u64) {
         let detail = format!("a body of {found} bytes, at most {BODY_BYTES_MAX} are read");
-        return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail, "").into_response();
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail, ""));
     }
     let response = next.run(request).await;
     if response.status() == StatusCode::REQUEST_TIMEOUT {
         let detail = format!("the request took longer than {} s", REQUEST_TIME_MAX.as_secs());
-        return Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail, "send it again").into_response();
+        return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail, "send it again"));
     }
-    response
+    Ok(response)
 }
 
 /// Serves until `stop` resolves; requests under way are answered first.
@@ -92,8 +106,9 @@ pub async fn serve(
     chain: Arc<Chain>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let app = router(chain).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, app).with_graceful_shutdown(stop).await
+    let listens = listener.local_addr()?.ip();
+    server::serve(listener, router(chain, listens), stop).await;
+    Ok(())
 }
 
 type Answer<T> = Result<Json<T>, Problem>;
@@ -116,6 +131,14 @@ impl<S: Send + Sync> FromRequestParts<S> for At<TxHash> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let text = path_text(parts, state).await?;
         text.parse().map(At).map_err(|error: cpc_primitives::hash::HexError| invalid("invalid_hash", error.to_string()))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for At<String> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        path_text(parts, state).await.map(At)
     }
 }
 
@@ -178,7 +201,7 @@ async fn genesis(State(chain): State<Arc<Chain>>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/toml")], chain.genesis_text().to_owned())
 }
 
-async fn block(State(chain): State<Arc<Chain>>, Path(which): Path<String>) -> Answer<BlockView> {
+async fn block(State(chain): State<Arc<Chain>>, At(which): At<String>) -> Answer<BlockView> {
     let height = if which == "latest" {
         Some(chain.tip().header.height)
     } else if let Ok(height) = which.parse::<u64>() {
@@ -251,7 +274,7 @@ async fn account(State(chain): State<Arc<Chain>>, At(address): At<Address>) -> A
         address: address.to_string(),
         balance: known.balance.to_string(),
         nonce: known.nonce.0,
-        pending: chain.pending_ready(&address, known.nonce),
+        pending: chain.pending_ready(&address),
         exists: account.is_some(),
         height: height.0,
     }))
@@ -288,16 +311,43 @@ fn cursor(text: &str) -> Result<Place, Problem> {
     parse().ok_or_else(|| invalid("invalid_query", format!("before is {text:?}; pass on what `next` said")))
 }
 
-async fn account_proof(State(chain): State<Arc<Chain>>, At(address): At<Address>) -> Result<Response, Problem> {
-    let worker = Arc::clone(&chain);
-    let proof = tokio::task::spawn_blocking(move || worker.account_proof(&address)).await;
+/// Where a proof begins.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProofAsk {
+    from_epoch: Option<u64>,
+}
+
+async fn account_proof(
+    State(chain): State<Arc<Chain>>,
+    At(address): At<Address>,
+    ask: Result<Query<ProofAsk>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(ask) = ask.map_err(|error| invalid("invalid_query", error.body_text()))?;
+    let from = ask.from_epoch.map(Epoch);
+    let proof = tokio::task::spawn_blocking(move || chain.account_proof(&address, from)).await;
     let proof = proof.map_err(|error| broken(&Fault::Invariant { detail: error.to_string() }))?;
-    let bytes = proof.map_err(|fault| broken(&fault))?;
-    let Some(bytes) = bytes else {
-        let detail = "block 0 has no certificate; the first proof can be made at block 1";
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_final_block", detail, "").retry_after(1));
-    };
+    let bytes = proof.map_err(|none| no_proof(&none))?;
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
+}
+
+fn no_proof(none: &NoProof) -> Problem {
+    let (status, code, hint) = match none {
+        NoProof::Fault(fault) => return broken(fault),
+        NoProof::OnlyGenesis => (StatusCode::SERVICE_UNAVAILABLE, "no_final_block", "wait for a block"),
+        NoProof::EpochAhead { .. } => {
+            (StatusCode::BAD_REQUEST, "epoch_ahead", "GET /api/v1/status says the epoch of the last final block")
+        }
+        NoProof::EpochAbsent { .. } => {
+            (StatusCode::NOT_FOUND, "epoch_not_kept", "ask another node, or begin at a later epoch with from_epoch")
+        }
+        NoProof::TooLong { .. } => {
+            let hint = "begin at a later epoch with from_epoch, and check against the anchor of that epoch";
+            (StatusCode::UNPROCESSABLE_ENTITY, "trust_path_too_long", hint)
+        }
+    };
+    let problem = Problem::new(status, code, none.to_string(), hint);
+    if status == StatusCode::SERVICE_UNAVAILABLE { problem.retry_after(1) } else { problem }
 }
 
 async fn faucet(
@@ -333,6 +383,28 @@ async fn ready(State(chain): State<Arc<Chain>>) -> Result<Json<serde_json::Value
         Some(failing) => {
             let detail = format!("{}: {}", failing.name, failing.evidence);
             Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail, "").retry_after(1))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_proof_that_is_not_made_has_a_code_and_a_remedy() {
+        let epoch = Epoch(3);
+        let cases = [
+            (NoProof::OnlyGenesis, 503, "no_final_block"),
+            (NoProof::EpochAhead { asked: Epoch(4), tip: epoch }, 400, "epoch_ahead"),
+            (NoProof::EpochAbsent { epoch }, 404, "epoch_not_kept"),
+            (NoProof::TooLong { from: epoch, to: Epoch(5000), epochs: 4096, bytes: 9 }, 422, "trust_path_too_long"),
+            (NoProof::Fault(Fault::Damaged { detail: "a block".to_owned() }), 503, "unavailable"),
+        ];
+        for (none, status, code) in cases {
+            let problem = no_proof(&none);
+            assert_eq!((problem.status.as_u16(), problem.code), (status, code), "{none}");
+            assert!(!problem.hint.is_empty(), "{none}");
         }
     }
 }

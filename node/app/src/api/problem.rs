@@ -34,6 +34,9 @@ pub struct ProblemBody {
     pub detail: String,
     /// What to do about it.
     pub hint: String,
+    /// The `x-request-id` of the request, which the node's log names.
+    #[serde(default)]
+    pub request_id: String,
 }
 
 impl Problem {
@@ -47,17 +50,17 @@ impl Problem {
         self.retry_after = Some(seconds);
         self
     }
-}
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+    /// The answer to the request of this id.
+    pub(super) fn response_to(self, request_id: &str) -> Response {
         let body = ProblemBody {
             r#type: "about:blank".to_owned(),
             title: self.status.canonical_reason().unwrap_or("error").to_owned(),
             status: self.status.as_u16(),
             code: self.code.to_owned(),
-            detail: self.detail,
+            detail: self.detail.clone(),
             hint: self.hint.to_owned(),
+            request_id: request_id.to_owned(),
         };
         let text = serde_json::to_string(&body).expect("strings and a number are always JSON");
         let mut response = (self.status, text).into_response();
@@ -66,6 +69,14 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        response.extensions_mut().insert(self);
         response
+    }
+}
+
+impl IntoResponse for Problem {
+    /// Without an id: the layer that knows it writes the answer anew.
+    fn into_response(self) -> Response {
+        self.response_to("")
     }
 }

@@ -4,12 +4,11 @@ use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use cpc_genesis::Genesis;
 use cpc_light::limits::PROOF_FILE_BYTES_MAX;
 use cpc_primitives::Fault;
-use cpc_store::{Options, RocksKv, RocksOptions, Store, StoreError};
+use cpc_store::{Options, RocksOptions, Store, StoreError};
 
 use super::{Context, Exit, Failure, read_bounded};
 use crate::chain::Chain;
@@ -20,6 +19,8 @@ const LOCK: &str = "cpc.lock";
 const STORE: &str = "chain";
 /// The proof that the first block which is kept was final: where a chain began from a snapshot.
 const TRUST: &str = "trust.proof";
+/// Its name until it is whole.
+const TRUST_UNFINISHED: &str = "trust.proof.part";
 
 /// A chain's folder, held by this process.
 pub struct ChainDir {
@@ -82,11 +83,24 @@ impl ChainDir {
         Ok(())
     }
 
-    /// Keeps the proof that the block of a snapshot is final, before the chain begins there.
+    /// Keeps the proof that the block of a snapshot is final, before the chain begins there (SNAP-6).
     pub fn keep_trust(&self, proof: &[u8]) -> Result<(), Failure> {
+        let (part, path) = (self.path.join(TRUST_UNFINISHED), self.path.join(TRUST));
+        let write = || {
+            let mut file = File::create(&part)?;
+            file.write_all(proof)?;
+            file.sync_all()?;
+            fs::rename(&part, &path)?;
+            File::open(&self.path)?.sync_all()
+        };
+        write().map_err(|error| Failure::new(Exit::Failed, format!("{} cannot be written: {error}", path.display())))
+    }
+
+    /// Removes that proof, where the chain did not begin.
+    pub fn forget_trust(&self) -> Result<(), Failure> {
         let path = self.path.join(TRUST);
-        let written = File::create(&path).and_then(|mut file| file.write_all(proof).and_then(|()| file.sync_all()));
-        written.map_err(|error| Failure::new(Exit::Failed, format!("{} cannot be written: {error}", path.display())))
+        fs::remove_file(&path)
+            .map_err(|error| Failure::new(Exit::Failed, format!("{} cannot be removed: {error}", path.display())))
     }
 
     /// Opens the chain of a network, and begins it where the folder is new.
@@ -108,9 +122,8 @@ impl ChainDir {
 
     /// Opens the store alone, whatever it holds.
     pub fn open_store(&self) -> Result<Store, Failure> {
-        let kv = RocksKv::open(&self.path.join(STORE), &[], RocksOptions::default());
-        let kv = kv.map_err(|fault| Failure::new(fault_exit(&fault), fault.to_string()))?;
-        Store::open(Arc::new(kv), Options::default()).map_err(|error| store_failure(&error))
+        let store = Store::open_dir(&self.path.join(STORE), RocksOptions::default(), Options::default());
+        store.map_err(|error| store_failure(&error))
     }
 }
 
@@ -121,7 +134,13 @@ pub fn store_failure(error: &StoreError) -> Failure {
         StoreError::Empty => Exit::NotFound,
         _ => Exit::Refused,
     };
-    Failure::new(code, error.to_string())
+    let failure = Failure::new(code, error.to_string());
+    match error {
+        StoreError::Fault(Fault::Damaged { .. }) => {
+            failure.hint("name another folder with --dir; `cpc devnet --fresh` throws this chain away for good")
+        }
+        _ => failure,
+    }
 }
 
 /// The exit code of a fault.

@@ -59,7 +59,7 @@ fn check(args: &DbArgs, context: &Context) -> Result<(), Failure> {
     let supply =
         counter.join().map_err(|_| Failure::new(Exit::Failed, "the recount panicked; its words stand above"))?;
     let report = report.map_err(|error| store_failure(&error))?;
-    tell(&report, supply.as_ref(), context);
+    tell(&report, supply.as_ref(), context)?;
 
     if !report.is_sound() {
         let words = format!("{} things in {} are not as they must be", report.differing, folder.path().display());
@@ -68,7 +68,7 @@ fn check(args: &DbArgs, context: &Context) -> Result<(), Failure> {
     supply.map(|_| ()).map_err(|fault| Failure::new(fault_exit(&fault), fault.to_string()))
 }
 
-fn tell(report: &CheckReport, supply: Result<&Supply, &Fault>, context: &Context) {
+fn tell(report: &CheckReport, supply: Result<&Supply, &Fault>, context: &Context) -> Result<(), Failure> {
     let circulating = supply.map(|supply| (supply.genesis + supply.minted - supply.burned).to_string());
     match context.output {
         Output::Json => context.json(json!({
@@ -76,24 +76,25 @@ fn tell(report: &CheckReport, supply: Result<&Supply, &Fault>, context: &Context
             "entry_bytes": report.entry_bytes, "pages": report.pages, "buckets": report.buckets,
             "blocks": report.blocks, "differing": report.differing, "differences": report.differences,
             "circulating": circulating.ok(), "sound": report.is_sound() && supply.is_ok(),
-        })),
+        }))?,
         Output::Human => {
             for difference in &report.differences {
-                println!("differs: {difference}");
+                context.print(&format!("differs: {difference}"))?;
             }
-            println!("height   {}", report.height);
-            println!("root     {}", report.root);
-            println!(
+            context.print(&format!("height   {}", report.height))?;
+            context.print(&format!("root     {}", report.root))?;
+            context.print(&format!(
                 "entries  {} ({} bytes) in {} pages of {} buckets",
                 report.entries, report.entry_bytes, report.pages, report.buckets
-            );
-            println!("blocks   {}", report.blocks);
+            ))?;
+            context.print(&format!("blocks   {}", report.blocks))?;
             match circulating {
-                Ok(circulating) => println!("money    {circulating} CPC, counted and recorded alike"),
-                Err(fault) => println!("money    {fault}"),
+                Ok(circulating) => context.print(&format!("money    {circulating} CPC, counted and recorded alike"))?,
+                Err(fault) => context.print(&format!("money    {fault}"))?,
             }
         }
     }
+    Ok(())
 }
 
 fn stats(args: &DbArgs, context: &Context) -> Result<(), Failure> {
@@ -105,12 +106,12 @@ fn stats(args: &DbArgs, context: &Context) -> Result<(), Failure> {
         Output::Json => context.json(json!({
             "height": stats.tip.0, "lowest": stats.lowest.0, "id": tip.id.to_string(),
             "state_root": tip.header.state_root.to_string(), "tree_bytes": stats.tree_bytes,
-        })),
+        }))?,
         Output::Human => {
-            println!("blocks      {} to {}", stats.lowest, stats.tip);
-            println!("last block  {}", tip.id);
-            println!("state root  {}", tip.header.state_root);
-            println!("tree        {} bytes in memory", stats.tree_bytes);
+            context.print(&format!("blocks      {} to {}", stats.lowest, stats.tip))?;
+            context.print(&format!("last block  {}", tip.id))?;
+            context.print(&format!("state root  {}", tip.header.state_root))?;
+            context.print(&format!("tree        {} bytes in memory", stats.tree_bytes))?;
         }
     }
     Ok(())

@@ -1,14 +1,14 @@
 //! `cpc devnet`: a network on this machine, with money to play with.
 
 use std::io::IsTerminal;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use cpc_genesis::known_key;
+use cpc_genesis::{Genesis, known_key};
 use cpc_primitives::SecretKey;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -39,33 +39,53 @@ pub struct DevnetArgs {
 
 /// Runs it until it is told to stop.
 pub fn run(args: &DevnetArgs, context: &Context) -> Result<(), Failure> {
+    // All that can be refused without the folder is, before the folder is made or anything in it is thrown away.
+    let (_, text, genesis) = super::genesis::load(&context.network)?;
+    let key = known_key(&format!("{}/0/consensus", genesis.spec.name));
+    check_seat(&genesis, &key)?;
+    let listener = listen(args.listen)?;
     let folder = ChainDir::lock(args.dir.as_deref(), context)?;
     if args.fresh {
         folder.clear()?;
     }
-    let chain = Arc::new(folder.open_chain(&context.network)?);
-    let key = known_key(&format!("{}/0/consensus", chain.genesis().spec.name));
+    let chain = Arc::new(folder.open_loaded(genesis, text)?);
     chain.check_alone(&key.public()).map_err(|error| produce_failure(&error))?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Failed, format!("no threads to serve with: {error}")))?;
-    runtime.block_on(serve(args.listen, folder.path(), chain, key, context))
+    runtime.block_on(serve(listener, folder.path(), chain, key, context))
+}
+
+/// Demands that a key has the only seat of a network's first two epochs.
+fn check_seat(genesis: &Genesis, key: &SecretKey) -> Result<(), Failure> {
+    let key = key.public();
+    for (epoch, set) in (0..).zip(&genesis.sets) {
+        if set.keys() != [key] {
+            return Err(produce_failure(&ProduceError::NoSeat { key, epoch, seats: set.keys().len() }));
+        }
+    }
+    Ok(())
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).and_then(|listener| listener.set_nonblocking(true).map(|()| listener)).map_err(|error| {
+        Failure::new(Exit::Failed, format!("cannot listen on {address}: {error}"))
+            .hint("something else uses this port; choose another with --listen 127.0.0.1:8001")
+    })
 }
 
 async fn serve(
-    listen: SocketAddr,
+    listener: TcpListener,
     dir: &Path,
     chain: Arc<Chain>,
     key: SecretKey,
     context: &Context,
 ) -> Result<(), Failure> {
-    let listener = tokio::net::TcpListener::bind(listen).await.map_err(|error| {
-        Failure::new(Exit::Failed, format!("cannot listen on {listen}: {error}"))
-            .hint("something else uses this port; choose another with --listen 127.0.0.1:8001")
-    })?;
-    let address = listener.local_addr().unwrap_or(listen);
+    let cannot = |error: std::io::Error| Failure::new(Exit::Failed, format!("cannot listen: {error}"));
+    let address = listener.local_addr().map_err(cannot)?;
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(cannot)?;
 
     let (stop_producer, told) = mpsc::channel();
     let (ended, mut producer_ended) = tokio::sync::oneshot::channel();
@@ -84,16 +104,20 @@ async fn serve(
         let _ = api_told.await;
     }));
 
-    greet(address, dir, &chain, context);
+    let greeted = greet(address, dir, &chain, context);
     let line = live_line(&chain, context);
-    let outcome = tokio::select! {
-        biased;
-        // A producer that ends takes the node with it: one that makes no blocks must not look alive.
-        ended = &mut producer_ended => match ended {
-            Ok(Err(error)) => Err(produce_failure(&error)),
-            _ => Err(Failure::new(Exit::Failed, "the producer stopped without being told to")),
-        },
-        () = interrupted() => Ok(()),
+    let outcome = if let Err(failure) = greeted {
+        Err(failure)
+    } else {
+        tokio::select! {
+            biased;
+            // A producer that ends takes the node with it: one that makes no blocks must not look alive.
+            ended = &mut producer_ended => match ended {
+                Ok(Err(error)) => Err(produce_failure(&error)),
+                _ => Err(Failure::new(Exit::Failed, "the producer stopped without being told to")),
+            },
+            () = interrupted() => Ok(()),
+        }
     };
     line.finish_and_clear();
     if outcome.is_ok() {
@@ -126,7 +150,7 @@ async fn interrupted() {
     }
 }
 
-fn greet(address: SocketAddr, dir: &Path, chain: &Chain, context: &Context) {
+fn greet(address: SocketAddr, dir: &Path, chain: &Chain, context: &Context) -> Result<(), Failure> {
     let genesis = chain.genesis();
     let faucet = genesis.spec.faucet.map(|address| address.to_string()).unwrap_or_default();
     let url = format!("http://{address}");
@@ -134,21 +158,26 @@ fn greet(address: SocketAddr, dir: &Path, chain: &Chain, context: &Context) {
         context.json(json!({
             "url": url, "genesis": genesis.id().to_string(), "data_dir": dir, "faucet": faucet,
             "height": chain.tip().header.height.0,
-        }));
-        return;
+        }))?;
+        return Ok(());
     }
-    println!("cpc {}: one validator, a block every {} ms", genesis.spec.name, chain.params().interval_ms);
-    println!("  chain API  {url}/api/v1/status");
-    println!("  genesis    {}", genesis.id());
-    println!("  data       {}", dir.display());
-    println!();
-    println!("A balance, to paste into another terminal:");
-    println!("  curl {url}/api/v1/accounts/{faucet}");
-    println!();
-    println!("A key and some money:");
-    println!("  cpc keys create alice && cpc faucet request --to alice");
-    println!();
+    context.print(&format!(
+        "cpc {}: one validator, a block every {} ms",
+        genesis.spec.name,
+        chain.params().interval_ms
+    ))?;
+    context.print(&format!("  chain API  {url}/api/v1/status"))?;
+    context.print(&format!("  genesis    {}", genesis.id()))?;
+    context.print(&format!("  data       {}", dir.display()))?;
+    context.print("")?;
+    context.print("A balance, to paste into another terminal:")?;
+    context.print(&format!("  curl {url}/api/v1/accounts/{faucet}"))?;
+    context.print("")?;
+    context.print("A key and some money:")?;
+    context.print("  cpc keys create alice && cpc faucet request --to alice")?;
+    context.print("")?;
     context.say("Ctrl-C stops it; the next start goes on from here, with --fresh from the beginning.");
+    Ok(())
 }
 
 /// A line that moves, where somebody looks.

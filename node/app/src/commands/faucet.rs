@@ -33,10 +33,10 @@ pub fn run(command: FaucetCommand, context: &Context) -> Result<(), Failure> {
     let gift: FaucetGift = client.post("/api/v1/faucet", &ask)?;
     let done = super::tx::wait(&client, &gift.hash, context)?;
     match context.output {
-        Output::Json => context.json(serde_json::to_value(&done).expect("our own records are JSON")),
+        Output::Json => context.json(serde_json::to_value(&done).expect("our own records are JSON"))?,
         Output::Human => {
-            println!("{}", done.hash);
-            eprintln!("{} CPC are at {to} since block {}.", gift.amount, done.height.unwrap_or_default());
+            context.print(&done.hash)?;
+            context.say(&format!("{} CPC are at {to} since block {}.", gift.amount, done.height.unwrap_or_default()));
         }
     }
     Ok(())

@@ -113,7 +113,9 @@ fn check(name: &str, genesis: &Genesis, context: &Context) -> Result<(), Failure
             context.print(&format!("  accounts    {} with {owned} CPC", spec.accounts.len()))?;
             context.print(&format!("  treasury    {} CPC", spec.treasury))?;
             if genesis.has_known_keys() {
-                context.print("  warning     everybody knows the keys of its validators: nothing here is worth anything")?;
+                context.print(
+                    "  warning     everybody knows the keys of its validators: nothing here is worth anything",
+                )?;
             }
         }
     }

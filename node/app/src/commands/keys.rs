@@ -9,6 +9,7 @@ use comfy_table::{Table, presets};
 use cpc_primitives::{PublicKey, SecretKey, Signature};
 use serde_json::{Value, json};
 
+use super::output::versioned;
 use super::secrets::{Console, Source, Terminal, Typed};
 use super::{Context, Exit, Failure, Output};
 use crate::keystore::statement::{self, MESSAGE_BYTES_MAX};
@@ -562,9 +563,8 @@ impl Session<'_> {
         }
     }
 
-    fn print_json(&mut self, mut value: Value) -> Result<(), Failure> {
-        value["version"] = json!(1);
-        self.console.print(&format!("{value}\n"))
+    fn print_json(&mut self, value: Value) -> Result<(), Failure> {
+        self.console.print(&format!("{}\n", versioned(value)))
     }
 }
 

@@ -3,26 +3,33 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use cpc_light::ProofFile;
-use cpc_primitives::{Address, BlockId};
+use cpc_light::{ProofFile, Trusted};
+use cpc_primitives::{Address, BlockId, TxHash};
 use serde_json::{Value, json};
 
-use super::verify::describe;
+use super::verify::{anchor_json, anchor_of, describe, genesis_of};
 use super::{Context, Exit, Failure, Output, address_of};
-use crate::api::dto::{AccountView, BlockView, Status, SupplyView, TxView};
+use crate::api::dto::{AccountView, BlockView, SupplyView, TxView};
 
 /// Asks a node.
 #[derive(Debug, Subcommand)]
 pub enum QueryCommand {
     /// What an address can spend
     ///
-    /// With --proof FILE the node also has to prove it: the file can be checked offline with `cpc verify`.
+    /// With --proof FILE the node also has to prove it: the file can be checked offline with `cpc verify`. The proof
+    /// leads from block 0, or with --from-epoch and --anchor from where an earlier check has ended.
     Balance {
         /// A key's name, or an address
         who: String,
         /// Writes a proof to this file
         #[arg(long, value_name = "FILE")]
         proof: Option<PathBuf>,
+        /// The epoch of the anchor at which the proof begins
+        #[arg(long, value_name = "EPOCH", requires = "proof", requires = "anchor")]
+        from_epoch: Option<u64>,
+        /// The anchor at which the proof begins, as an earlier check printed it
+        #[arg(long, value_name = "HASH", requires = "from_epoch")]
+        anchor: Option<String>,
     },
     /// Balance, nonce and waiting transactions of an address
     Account {
@@ -47,14 +54,17 @@ pub enum QueryCommand {
 /// Runs one of them.
 pub fn run(command: QueryCommand, context: &Context) -> Result<(), Failure> {
     match command {
-        QueryCommand::Balance { who, proof: Some(file) } => prove(&address_of(&who, context)?, &file, context),
-        QueryCommand::Balance { who, proof: None } => {
+        QueryCommand::Balance { who, proof: Some(file), from_epoch, anchor } => {
+            let from = from_epoch.zip(anchor.as_deref());
+            prove(&address_of(&who, context)?, &file, from, context)
+        }
+        QueryCommand::Balance { who, proof: None, .. } => {
             let account: AccountView = context.client().get(&account_path(&address_of(&who, context)?))?;
             match context.output {
                 Output::Json => context.json(json!({
                     "address": account.address, "balance": account.balance, "height": account.height,
-                })),
-                Output::Human => println!("{} CPC", account.balance),
+                }))?,
+                Output::Human => context.print(&format!("{} CPC", account.balance))?,
             }
             Ok(())
         }
@@ -63,10 +73,13 @@ pub fn run(command: QueryCommand, context: &Context) -> Result<(), Failure> {
             show(&account, context)
         }
         QueryCommand::Block { which } => {
-            let block: BlockView = context.client().get(&format!("/api/v1/blocks/{which}"))?;
+            let block: BlockView = context.client().get(&format!("/api/v1/blocks/{}", block_named(&which)?))?;
             show(&block, context)
         }
         QueryCommand::Tx { hash } => {
+            let hash: TxHash = hash.parse().map_err(|error| {
+                Failure::new(Exit::Usage, format!("{hash:?} is not the hash of a transaction: {error}"))
+            })?;
             let tx: TxView = context.client().get(&format!("/api/v1/txs/{hash}"))?;
             show(&tx, context)
         }
@@ -77,28 +90,49 @@ pub fn run(command: QueryCommand, context: &Context) -> Result<(), Failure> {
     }
 }
 
+/// A block as the API names it: a height, an id, or `latest`.
+fn block_named(which: &str) -> Result<String, Failure> {
+    if which == "latest" {
+        return Ok(which.to_owned());
+    }
+    if let Ok(height) = which.parse::<u64>() {
+        return Ok(height.to_string());
+    }
+    which.parse::<BlockId>().map(|id| id.to_string()).map_err(|error| {
+        Failure::new(Exit::Usage, format!("{which:?} is neither a height, nor an id ({error}), nor `latest`"))
+    })
+}
+
 fn account_path(address: &Address) -> String {
     format!("/api/v1/accounts/{address}")
 }
 
 /// Fetches a proof, checks it here, and only then writes it.
-fn prove(address: &Address, file: &Path, context: &Context) -> Result<(), Failure> {
+fn prove(address: &Address, file: &Path, from: Option<(u64, &str)>, context: &Context) -> Result<(), Failure> {
     let client = context.client();
-    let status: Status = client.get("/api/v1/status")?;
-    let bytes = client.bytes(&format!("{}/proof", account_path(address)))?;
-    let genesis: BlockId = status.genesis.parse().map_err(|error| {
-        Failure::new(Exit::Failed, format!("the node says {:?} is its genesis: {error}", status.genesis))
-    })?;
-    let verified = ProofFile::verify(&bytes, &genesis)
+    let path = format!("{}/proof", account_path(address));
+    let (path, trusted) = match from {
+        Some((epoch, anchor)) => (format!("{path}?from_epoch={epoch}"), anchor_of(anchor)?),
+        // The node does not say whom to trust.
+        None => (path, Trusted::Genesis(genesis_of(None, context)?)),
+    };
+    let bytes = client.bytes(&path)?;
+    let verified = ProofFile::verify(&bytes, trusted)
         .map_err(|error| Failure::new(Exit::VerificationFailed, format!("the node's proof is wrong: {error}")))?;
     let told = describe(&verified);
     super::write_new(file, &bytes, context)?;
     match context.output {
-        Output::Json => context.json(json!({ "file": file, "genesis": status.genesis, "proof": told.json })),
+        Output::Json => context.json(json!({
+            "file": file, "genesis": verified.anchor().genesis.to_string(), "anchor": anchor_json(&verified),
+            "proof": told.json,
+        }))?,
         Output::Human => {
-            println!("{}", told.line);
-            eprintln!("Wrote {} ({} bytes). Check it anywhere, offline:", file.display(), bytes.len());
-            eprintln!("  cpc verify {} --genesis {}", file.display(), status.genesis);
+            context.print(&told.line)?;
+            context.say(&format!("Wrote {} ({} bytes). Check it anywhere, offline:", file.display(), bytes.len()));
+            match trusted {
+                Trusted::Genesis(id) => context.say(&format!("  cpc verify {} --genesis {id}", file.display())),
+                Trusted::Anchor(digest) => context.say(&format!("  cpc verify {} --anchor {digest}", file.display())),
+            }
         }
     }
     Ok(())
@@ -108,7 +142,7 @@ fn prove(address: &Address, file: &Path, context: &Context) -> Result<(), Failur
 fn show(record: &impl serde::Serialize, context: &Context) -> Result<(), Failure> {
     let value = serde_json::to_value(record).expect("our own records are JSON");
     if context.output == Output::Json {
-        context.json(value);
+        context.json(value)?;
         return Ok(());
     }
     let fields = value.as_object().into_iter().flatten();
@@ -116,14 +150,14 @@ fn show(record: &impl serde::Serialize, context: &Context) -> Result<(), Failure
     for (name, value) in fields {
         let name = name.replace('_', " ");
         match value {
-            Value::Array(items) if items.is_empty() => println!("{name:width$}  none"),
+            Value::Array(items) if items.is_empty() => context.print(&format!("{name:width$}  none"))?,
             Value::Array(items) => {
                 for (n, item) in items.iter().enumerate() {
                     let name = if n == 0 { name.as_str() } else { "" };
-                    println!("{name:width$}  {}", plain(item));
+                    context.print(&format!("{name:width$}  {}", plain(item)))?;
                 }
             }
-            other => println!("{name:width$}  {}", plain(other)),
+            other => context.print(&format!("{name:width$}  {}", plain(other)))?,
         }
     }
     Ok(())
@@ -131,7 +165,8 @@ fn show(record: &impl serde::Serialize, context: &Context) -> Result<(), Failure
 
 fn plain(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
+        // One value is one line, whoever has written it.
+        Value::String(text) => text.replace(char::is_control, ""),
         Value::Null => "none".to_owned(),
         other => other.to_string(),
     }

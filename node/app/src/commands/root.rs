@@ -12,6 +12,7 @@ use super::devnet::DevnetArgs;
 use super::faucet::FaucetCommand;
 use super::genesis::GenesisCommand;
 use super::keys::KeysCommand;
+use super::output::{versioned, warn};
 use super::query::QueryCommand;
 use super::snapshot::SnapshotCommand;
 use super::tx::TxCommand;
@@ -121,13 +122,10 @@ impl Command {
             Self::Genesis(command) => super::genesis::run(command, context),
             Self::Snapshot(command) => super::snapshot::run(command, context),
             Self::Db(command) => super::db::run(command, context),
-            Self::Version => {
-                match context.output {
-                    Output::Json => context.json(json!({ "cpc": env!("CARGO_PKG_VERSION") })),
-                    Output::Human => println!("cpc {}", env!("CARGO_PKG_VERSION")),
-                }
-                Ok(())
-            }
+            Self::Version => match context.output {
+                Output::Json => context.json(json!({ "cpc": env!("CARGO_PKG_VERSION") })),
+                Output::Human => context.print(concat!("cpc ", env!("CARGO_PKG_VERSION"))),
+            },
         }
     }
 }
@@ -185,18 +183,12 @@ fn log_to_stderr(verbose: u8) {
 
 fn report(failure: &Failure, output: Output) {
     if output == Output::Json {
-        eprintln!(
-            "{}",
-            json!({
-                "version": 1,
-                "error": { "code": failure.code.code(), "message": failure.message, "hint": failure.hint },
-            })
-        );
-        return;
+        let error = json!({ "code": failure.code.code(), "message": failure.message, "hint": failure.hint });
+        return warn(&versioned(json!({ "error": error })).to_string());
     }
-    eprintln!("error: {}", failure.message);
+    warn(&format!("error: {}", failure.message));
     if let Some(hint) = &failure.hint {
-        eprintln!("  hint: {hint}");
+        warn(&format!("  hint: {hint}"));
     }
 }
 

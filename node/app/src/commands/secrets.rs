@@ -5,8 +5,11 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use rustix::termios::OptionalActions;
+use tokio::signal::unix::SignalKind;
 use zeroize::Zeroizing;
 
+use super::output::written;
 use super::{Context, Exit, Failure};
 use crate::keystore::{KeyInfo, Keystore, KeystoreError, PASSWORD_BYTES_MAX, Password, Protection, read_file};
 
@@ -194,7 +197,10 @@ impl Terminal {
     /// Asks for a line that is not shown.
     pub fn secret(&mut self, question: &str) -> Result<Zeroizing<String>, Failure> {
         match self {
-            Self::Device => rpassword::prompt_password(question).map(Zeroizing::new).map_err(|error| gone(&error)),
+            Self::Device => {
+                let asked = echo_returns().and_then(|()| rpassword::prompt_password(question));
+                asked.map(Zeroizing::new).map_err(|error| gone(&error))
+            }
             Self::Absent => {
                 let asked = question.trim_end_matches([':', ' ']);
                 Err(Failure::new(Exit::Usage, format!("there is no terminal to ask on: {asked}")))
@@ -312,6 +318,31 @@ fn ask(question: &str) -> io::Result<String> {
     Ok(answer)
 }
 
+/// From here on Ctrl-C gives the terminal its echo back before it ends the process.
+fn echo_returns() -> io::Result<()> {
+    use std::sync::OnceLock;
+
+    static LISTENS: OnceLock<()> = OnceLock::new();
+    if LISTENS.get().is_some() {
+        return Ok(());
+    }
+    let terminal = File::open(TERMINAL)?;
+    let before = rustix::termios::tcgetattr(&terminal)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let listener = runtime.block_on(async { tokio::signal::unix::signal(SignalKind::interrupt()) });
+    let mut interrupts = listener?;
+    // The thread lives as long as the process: once the signal is caught, nobody else ends the process for it.
+    std::thread::Builder::new().name("interrupts".to_owned()).spawn(move || {
+        runtime.block_on(interrupts.recv());
+        // The process ends, whether the terminal takes it or not.
+        let _ = rustix::termios::tcsetattr(&terminal, OptionalActions::Now, &before);
+        super::output::warn("\nerror: interrupted");
+        std::process::exit(i32::from(Exit::Interrupted.code()));
+    })?;
+    LISTENS.get_or_init(|| ());
+    Ok(())
+}
+
 fn into_bytes(mut text: Zeroizing<String>) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(std::mem::take(&mut *text).into_bytes())
 }
@@ -321,15 +352,5 @@ fn gone(error: &io::Error) -> Failure {
     match error.kind() {
         ErrorKind::Interrupted => Failure::new(Exit::Interrupted, "interrupted: nothing was written"),
         _ => Failure::new(Exit::Failed, format!("the terminal gives no answer: {error}")),
-    }
-}
-
-/// A reader that has seen enough, such as `head`, is no failure.
-fn written(result: io::Result<()>) -> Result<(), Failure> {
-    match result {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Failed, format!("cannot write the answer: {error}")))
-        }
-        _ => Ok(()),
     }
 }

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use cpc_light::ProofFile;
+use cpc_light::limits::PROOF_FILE_BYTES_MAX;
 use cpc_primitives::BlockId;
-use cpc_store::{Listed, Snapshot, SnapshotError, Trusted};
+use cpc_store::{Beside, Listed, Snapshot, SnapshotError, Trusted};
 use serde_json::json;
 
 use super::chain_dir::{ChainDir, fault_exit, store_failure};
-use super::{Context, Exit, Failure, Output};
+use super::{Context, Exit, Failure, Output, read_bounded};
+use crate::chain::NoProof;
 
 /// Makes, checks and restores snapshots.
 #[derive(Debug, Subcommand)]
@@ -65,8 +67,7 @@ pub fn run(command: SnapshotCommand, context: &Context) -> Result<(), Failure> {
             let Proven { snapshot, .. } = open(&from, context)?;
             context.say("Reading every entry ...");
             snapshot.verify().map_err(|error| failure(&error))?;
-            tell("verified", &snapshot, context);
-            Ok(())
+            tell("verified", &snapshot, context)
         }
         SnapshotCommand::Restore { from, dir } => restore(&from, dir.as_deref(), context),
     }
@@ -75,16 +76,17 @@ pub fn run(command: SnapshotCommand, context: &Context) -> Result<(), Failure> {
 fn create(dir: Option<&Path>, output: &Path, context: &Context) -> Result<(), Failure> {
     let folder = ChainDir::lock_existing(dir, context)?;
     let chain = folder.open_chain(&context.network)?;
-    let proof = chain.snapshot_proof();
-    let proof = proof.map_err(|fault| Failure::new(fault_exit(&fault), fault.to_string()))?.ok_or_else(|| {
-        Failure::new(Exit::NotNow, "there is only block 0, which every node has").hint("wait for a block")
+    let proof = chain.snapshot_proof().map_err(|none| match none {
+        NoProof::OnlyGenesis => {
+            Failure::new(Exit::NotNow, "there is only block 0, which every node has").hint("wait for a block")
+        }
+        NoProof::Fault(fault) => Failure::new(fault_exit(&fault), fault.to_string()),
+        refused => Failure::new(Exit::Refused, refused.to_string()),
     })?;
     fs::create_dir_all(output).map_err(|error| file_failure(output, &error))?;
-    let snapshot = chain.create_snapshot(output).map_err(|error| failure(&error))?;
-    let path = snapshot.dir.join(FINALITY);
-    fs::write(&path, proof).map_err(|error| file_failure(&path, &error))?;
-    tell("created", &snapshot, context);
-    Ok(())
+    let beside = [Beside { name: FINALITY, bytes: &proof }];
+    let snapshot = chain.create_snapshot(output, &beside).map_err(|error| failure(&error))?;
+    tell("created", &snapshot, context)
 }
 
 fn list(parent: &Path, context: &Context) -> Result<(), Failure> {
@@ -97,13 +99,13 @@ fn list(parent: &Path, context: &Context) -> Result<(), Failure> {
             }
             Err(error) => json!({ "path": dir, "error": error.to_string() }),
         });
-        context.json(json!({ "snapshots": rows.collect::<Vec<_>>() }));
+        context.json(json!({ "snapshots": rows.collect::<Vec<_>>() }))?;
         return Ok(());
     }
     for Listed { dir, snapshot } in &found {
         match snapshot {
-            Ok(it) => println!("{}  height {}", dir.display(), it.manifest.header.height),
-            Err(error) => println!("{}  {error}", dir.display()),
+            Ok(it) => context.print(&format!("{}  height {}", dir.display(), it.manifest.header.height))?,
+            Err(error) => context.print(&format!("{}  {error}", dir.display()))?,
         }
     }
     if found.is_empty() {
@@ -114,6 +116,9 @@ fn list(parent: &Path, context: &Context) -> Result<(), Failure> {
 
 fn restore(from: &FromArgs, dir: Option<&Path>, context: &Context) -> Result<(), Failure> {
     let Proven { snapshot, trusted, proof } = open(from, context)?;
+    // SNAP-6: all of it holds before there is so much as a folder.
+    context.say("Reading every entry ...");
+    snapshot.verify().map_err(|error| failure(&error))?;
     let folder = ChainDir::lock(dir, context)?;
     let store = folder.open_store()?;
     if !store.is_empty() {
@@ -122,10 +127,14 @@ fn restore(from: &FromArgs, dir: Option<&Path>, context: &Context) -> Result<(),
     }
     // Before the chain: without it the proofs of later blocks would lack the epochs that the snapshot leaves out.
     folder.keep_trust(&proof)?;
-    context.say("Reading every entry ...");
-    store.restore(&snapshot, trusted).map_err(|error| failure(&error))?;
-    tell("restored", &snapshot, context);
-    Ok(())
+    if let Err(error) = store.restore(&snapshot, trusted) {
+        if store.is_empty() {
+            // The first error is the one to tell; a proof that stays lets no chain begin at block 0.
+            let _ = folder.forget_trust();
+        }
+        return Err(failure(&error));
+    }
+    tell("restored", &snapshot, context)
 }
 
 /// A snapshot whose block is final; its entries are not read yet.
@@ -140,8 +149,8 @@ fn open(from: &FromArgs, context: &Context) -> Result<Proven, Failure> {
     let genesis: BlockId = super::verify::genesis_of(from.genesis.as_deref(), context)?;
     let snapshot = Snapshot::open(&from.snapshot).map_err(|error| failure(&error))?;
     let path = from.snapshot.join(FINALITY);
-    let bytes = fs::read(&path).map_err(|error| file_failure(&path, &error))?;
-    let proof = ProofFile::verify(&bytes, &genesis).map_err(|error| {
+    let bytes = read_bounded(&path, PROOF_FILE_BYTES_MAX, Exit::VerificationFailed)?;
+    let proof = ProofFile::verify(&bytes, cpc_light::Trusted::Genesis(genesis)).map_err(|error| {
         Failure::new(Exit::VerificationFailed, format!("{} proves nothing: {error}", path.display()))
     })?;
     let trusted = Trusted { genesis, block: proof.header().id() };
@@ -153,7 +162,7 @@ fn open(from: &FromArgs, context: &Context) -> Result<Proven, Failure> {
     Ok(Proven { snapshot, trusted, proof: bytes })
 }
 
-fn tell(what: &str, snapshot: &Snapshot, context: &Context) {
+fn tell(what: &str, snapshot: &Snapshot, context: &Context) -> Result<(), Failure> {
     let manifest = &snapshot.manifest;
     let (height, block) = (manifest.header.height, manifest.header.id());
     let entries: u64 = manifest.chunks.iter().map(|chunk| chunk.entries).sum();
@@ -161,12 +170,13 @@ fn tell(what: &str, snapshot: &Snapshot, context: &Context) {
         Output::Json => context.json(json!({
             "snapshot": what, "path": snapshot.dir, "height": height.0, "block": block.to_string(),
             "state_root": manifest.header.state_root.to_string(), "entries": entries,
-        })),
+        }))?,
         Output::Human => {
-            println!("{}", snapshot.dir.display());
+            context.print(&snapshot.dir.display().to_string())?;
             context.say(&format!("Snapshot {what}: block {height}, {entries} entries."));
         }
     }
+    Ok(())
 }
 
 fn failure(error: &SnapshotError) -> Failure {

@@ -4,15 +4,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
+use cpc_genesis::Genesis;
+use cpc_ledger::TRANSFER_GAS;
 use cpc_primitives::tx::{Action, Transfer, TxBody};
-use cpc_primitives::{Amount, ChainId, Gas, Nonce};
+use cpc_primitives::{Amount, Gas, Nonce};
 use serde_json::json;
 
 use super::keys::unlock;
 use super::secrets::PasswordArgs;
 use super::{Context, Exit, Failure, Output, address_of};
-use crate::api::dto::{AccountView, ParamsView, Submit, Submitted, TxView};
+use crate::api::dto::{AccountView, Status, Submit, Submitted, TxView};
 use crate::client::Client;
+use crate::keystore::{KeyName, Keystore};
 
 /// How often a waiting command asks again.
 const POLL: Duration = Duration::from_millis(100);
@@ -62,16 +65,21 @@ pub fn run(command: TxCommand, context: &Context) -> Result<(), Failure> {
 
 fn send(args: &SendArgs, context: &Context) -> Result<(), Failure> {
     let to = address_of(&args.to, context)?;
-    let from = address_of(&args.key, context)?;
+    let name = args.key.parse::<KeyName>().map_err(|error| {
+        Failure::new(Exit::Usage, format!("--from is the name of a key of this machine: {error}"))
+            .hint("cpc keys list names them")
+    })?;
+    let from = Keystore::open(&context.data_dir).info(&name)?.address;
+    // What is signed comes from the network that the user named, never from the node that is asked to send it.
+    let (_, _, genesis) = super::genesis::load(&context.network)?;
+    let params = &genesis.spec.params;
     let client = context.client();
-    let params: ParamsView = client.get("/api/v1/params")?;
+    check_network(&client.get("/api/v1/status")?, &genesis, context)?;
     let account: AccountView = client.get(&format!("/api/v1/accounts/{from}"))?;
 
-    let gas_price = match args.gas_price {
-        Some(price) => price,
-        None => amount_of_node("gas_price_min", &params.gas_price_min)?,
-    };
-    let gas_limit = args.gas_limit.unwrap_or(params.transfer_gas + params.new_account_gas);
+    let gas_price = args.gas_price.unwrap_or(params.gas_price_min);
+    let transfer_gas = TRANSFER_GAS.checked_add(params.new_account_gas).expect("the rules fit a transfer into a block");
+    let gas_limit = args.gas_limit.unwrap_or(transfer_gas.0);
     let balance = amount_of_node("balance", &account.balance)?;
     let fee = gas_price.checked_mul(gas_limit);
     let needed = fee.and_then(|fee| fee.checked_add(args.amount));
@@ -82,9 +90,11 @@ fn send(args: &SendArgs, context: &Context) -> Result<(), Failure> {
         return Err(failure.hint(format!("on a devnet: cpc faucet request --to {}", args.key)));
     }
 
-    let nonce = args.nonce.unwrap_or(account.nonce + account.pending as u64);
+    let next = u64::try_from(account.pending).ok().and_then(|pending| account.nonce.checked_add(pending));
+    let next = next.ok_or_else(|| wrong("next nonce", "it is more than there are"))?;
+    let nonce = args.nonce.unwrap_or(next);
     let body = TxBody {
-        chain: ChainId(params.chain),
+        chain: params.chain,
         nonce: Nonce(nonce),
         gas_price,
         gas_limit: Gas(gas_limit),
@@ -96,26 +106,26 @@ fn send(args: &SendArgs, context: &Context) -> Result<(), Failure> {
     let submitted: Submitted = client.post("/api/v1/txs", &Submit { tx: hex })?;
     if args.no_wait {
         match context.output {
-            Output::Json => context.json(json!({ "hash": submitted.hash, "id": submitted.id, "status": "pending" })),
+            Output::Json => context.json(json!({ "hash": submitted.hash, "id": submitted.id, "status": "pending" }))?,
             Output::Human => {
-                println!("{}", submitted.hash);
-                eprintln!("Sent. See `cpc query tx {}`.", submitted.hash);
+                context.print(&submitted.hash)?;
+                context.say(&format!("Sent. See `cpc query tx {}`.", submitted.hash));
             }
         }
         return Ok(());
     }
     let done = wait(&client, &submitted.hash, context)?;
     match context.output {
-        Output::Json => context.json(serde_json::to_value(&done).expect("our own records are JSON")),
+        Output::Json => context.json(serde_json::to_value(&done).expect("our own records are JSON"))?,
         Output::Human => {
-            println!("{}", done.hash);
-            eprintln!(
+            context.print(&done.hash)?;
+            context.say(&format!(
                 "{} CPC are at {} since block {}; the fee was {} CPC.",
                 args.amount,
                 to,
                 done.height.unwrap_or_default(),
                 done.fee.as_deref().unwrap_or("0"),
-            );
+            ));
         }
     }
     Ok(())
@@ -143,5 +153,23 @@ pub(super) fn wait(client: &Client, hash: &str, context: &Context) -> Result<TxV
 }
 
 fn amount_of_node(field: &str, text: &str) -> Result<Amount, Failure> {
-    text.parse().map_err(|error| Failure::new(Exit::Failed, format!("the node's {field} is wrong: {error}")))
+    text.parse::<Amount>().map_err(|error| wrong(field, &error.to_string()))
+}
+
+/// What an honest node never says.
+fn wrong(field: &str, why: &str) -> Failure {
+    Failure::new(Exit::Failed, format!("the node's {field} is wrong: {why}"))
+}
+
+/// Demands that a node is of the network that the user named.
+fn check_network(status: &Status, genesis: &Genesis, context: &Context) -> Result<(), Failure> {
+    let (chain, id) = (genesis.spec.params.chain.0, genesis.id().to_string());
+    if status.chain == chain && status.genesis == id {
+        return Ok(());
+    }
+    let words = format!(
+        "the node is of another network: it says genesis {} of chain {}, {} is genesis {id} of chain {chain}",
+        status.genesis, status.chain, context.network
+    );
+    Err(Failure::new(Exit::Refused, words).hint("name its network with --network, or another node with --node"))
 }

@@ -6,7 +6,8 @@ use core::str::FromStr;
 /// Letters of a name, at most.
 pub const NAME_LEN_MAX: usize = 32;
 
-/// A name of 1 to 32 small letters, digits, `-` and `_`: the same file name on every system (KST-2).
+/// A name of 1 to 32 small letters, digits, `-` and `_`: the same file name on every system, and neither an option nor
+/// the beginning of an address (KST-2).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyName(String);
 
@@ -22,6 +23,9 @@ pub enum NameError {
         /// How many there are.
         found: usize,
     },
+    /// It would be read as something else.
+    #[error("a key's name begins neither with - nor with cpc1: it would be read as an option or an address")]
+    Beginning,
     /// A letter that file systems treat differently.
     #[error("{found:?} does not belong in a key's name: use a-z, 0-9, - and _")]
     Letter {
@@ -44,6 +48,10 @@ impl FromStr for KeyName {
         // KST-2: nothing in a name can leave the folder, hide a file or differ only by case.
         if let Some(found) = text.chars().find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '-' | '_')) {
             return Err(NameError::Letter { found });
+        }
+        // KST-2: one text never means both a key and something else.
+        if text.starts_with('-') || text.starts_with("cpc1") {
+            return Err(NameError::Beginning);
         }
         match text.len() {
             0 => Err(NameError::Empty),
@@ -70,7 +78,7 @@ mod tests {
 
     #[test]
     fn small_letters_digits_and_two_signs_are_a_name() {
-        for text in ["a", "0", "alice", "val-1_hot", "-", "_", &"z".repeat(32)] {
+        for text in ["a", "0", "alice", "val-1_hot", "a-", "_", "cpc", "xcpc1", &"z".repeat(32)] {
             assert_eq!(text.parse::<KeyName>().expect(text).as_str(), text);
         }
     }
@@ -79,6 +87,10 @@ mod tests {
     fn what_could_leave_the_folder_or_hide_is_refused() {
         refuses("", NameError::Empty);
         refuses(&"z".repeat(33), NameError::TooLong { found: 33 });
+        refuses("-", NameError::Beginning);
+        refuses("--yes", NameError::Beginning);
+        refuses("cpc1", NameError::Beginning);
+        refuses("cpc1qqqq", NameError::Beginning);
         refuses("Alice", NameError::Letter { found: 'A' });
         refuses("../alice", NameError::Letter { found: '.' });
         refuses("a/b", NameError::Letter { found: '/' });
