@@ -1,7 +1,8 @@
 //! Measures the store: what one block of transfers costs, in parts, over a growing state, and in a flooded bucket.
 //!
 //! Question: how long do root and synced commit of 20,000 changed accounts take over a million, and how does that
-//! grow? Run with `--release`, optionally with the number of rounds and the word `ground`. Beside the time on the clock
+//! grow? Run with `--release`, optionally with the number of rounds and the word `ground`; with `floor` it measures
+//! instead what the floor beside the database costs small blocks. Beside the time on the clock
 //! stands the time on the processors, which a busy machine does not stretch.
 
 use std::sync::Arc;
@@ -30,7 +31,11 @@ const GROUND: usize = 10_000;
 
 fn main() {
     let rounds = std::env::args().nth(1).map_or(9, |rounds| rounds.parse().expect("a number of rounds"));
-    let flooded = std::env::args().nth(2).is_some_and(|word| word == "ground");
+    let word = std::env::args().nth(2).unwrap_or_default();
+    if word == "floor" {
+        return floor(rounds);
+    }
+    let flooded = word == "ground";
     let dir = tempfile::tempdir().expect("a directory");
     let kv = Arc::new(RocksKv::open(dir.path(), &[], RocksOptions::default()).expect("it opens"));
     let store = Store::open(kv, Options::default()).expect("nothing is there");
@@ -65,7 +70,7 @@ fn main() {
     let report = bench.store.check(&mut |_, _| {}).expect("readable");
     println!("full check of {} entries: {:?}, {:?}", report.entries, begun.elapsed(), report.differences);
     let begun = Instant::now();
-    let snapshot = bench.store.create_snapshot(&dir.path().join("snapshots")).expect("there is room");
+    let snapshot = bench.store.create_snapshot(&dir.path().join("snapshots"), &[]).expect("there is room");
     println!("snapshot made and verified in {:?}: {}", begun.elapsed(), snapshot.dir.display());
     drop(bench);
     let begun = Instant::now();
@@ -73,6 +78,33 @@ fn main() {
     let opened = begun.elapsed();
     Store::open(kv, Options::default()).expect("it is whole");
     println!("start: database {opened:?}, with the check of the roots {:?}", begun.elapsed());
+}
+
+/// Small blocks on a store with a floor and on one without, in turns on the same disk.
+fn floor(rounds: usize) {
+    let dirs = [(); 2].map(|()| tempfile::tempdir_in(".").expect("a directory"));
+    let with = Store::open_dir(dirs[0].path(), RocksOptions::default(), Options::default()).expect("nothing is there");
+    let kv = Arc::new(RocksKv::open(dirs[1].path(), &[], RocksOptions::default()).expect("it opens"));
+    let without = Store::open(kv, Options::default()).expect("nothing is there");
+    let genesis = Delta::from_iter([(account(0), Some(vec![0; 25]))]);
+    let mut took = [Vec::new(), Vec::new()];
+    let mut benches = [with, without].map(|store| Bench { store, rng: ChaCha8Rng::seed_from_u64(1), txs: Vec::new() });
+    for bench in &mut benches {
+        let root = bench.store.overlay(None, &genesis).expect("readable").root();
+        bench.store.init(&header(None, root), &genesis).expect("it begins");
+    }
+    for round in 0..rounds as u64 {
+        for (bench, took) in benches.iter_mut().zip(&mut took) {
+            let delta = Delta::from_iter([(account(1), Some(round.to_le_bytes().to_vec()))]);
+            took.push(bench.block(&delta).1.0);
+        }
+    }
+    for (name, mut took) in ["with a floor", "without"].into_iter().zip(took) {
+        let mean = took.iter().sum::<Duration>() / u32::try_from(took.len()).expect("few");
+        took.sort();
+        let at = |percent: usize| took[(took.len() - 1) * percent / 100];
+        println!("{name}: mean {mean:?}, median {:?}, of a hundred the slowest {:?}", at(50), at(99));
+    }
 }
 
 /// A moment, on the clock and on the processors.

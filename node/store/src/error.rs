@@ -14,6 +14,9 @@ pub enum StoreError {
     /// There is no block yet.
     #[error("the store is empty: it begins with the block 0 of a network")]
     Empty,
+    /// The proof of a snapshot is here, and its state is not.
+    #[error("a restore did not finish here: restore the snapshot again, or begin anew with --fresh")]
+    RestoreUnfinished,
     /// The directory belongs to another network.
     #[error("the data directory belongs to another network, by the id of block 0 ({0}): use another directory")]
     OtherGenesis(Mismatch<BlockId>),

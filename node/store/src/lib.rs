@@ -32,8 +32,8 @@ pub use index::{Events, Index, IndexEvent, Indexed, PAGE_ROWS_MAX, Place, TaskSt
 pub use mem::{Damage, MemKv};
 pub use rocks::{RocksKv, RocksOptions};
 pub use snapshot::{
-    BUCKET_BYTES_MAX, CHUNKS, Chunk, Listed, Manifest, SNAPSHOT_VERSION, Snapshot, SnapshotError, Trusted,
+    BESIDE_BYTES_MAX, BESIDE_FILES_MAX, Beside, Chunk, Listed, Manifest, Snapshot, SnapshotError, Trusted,
 };
 pub use spaces::SPACES;
-pub use store::{Base, CERTIFICATE_BYTES_MAX, FORMAT_VERSION, Options, Overlay, RECEIPTS_BYTES_MAX, Stats, Store};
+pub use store::{Base, CERTIFICATE_BYTES_MAX, Options, Overlay, RECEIPTS_BYTES_MAX, Stats, Store};
 pub use tree::Tip;

@@ -26,11 +26,15 @@ use crate::store::{BlockBytes, CERTIFICATE_BYTES_MAX, FORMAT_VERSION, Store, blo
 use crate::update::{ChangedPage, grow};
 
 /// The format of the files (SNAP-1).
-pub const SNAPSHOT_VERSION: u32 = 1;
+const SNAPSHOT_VERSION: u32 = 1;
 /// Chunks of a snapshot.
-pub const CHUNKS: usize = 1 << (BUCKET_BITS - CHUNK_LEVEL);
+const CHUNKS: usize = 1 << (BUCKET_BITS - CHUNK_LEVEL);
 /// Bytes of the entries of one bucket: what is held in memory at once.
-pub const BUCKET_BYTES_MAX: usize = 64 << 20;
+const BUCKET_BYTES_MAX: usize = 64 << 20;
+/// Files that may lie beside the chunks.
+pub const BESIDE_FILES_MAX: usize = 4;
+/// Bytes of each of them.
+pub const BESIDE_BYTES_MAX: usize = cpc_light::limits::PROOF_FILE_BYTES_MAX;
 
 /// The level of the state tree at which a chunk's root stands.
 const CHUNK_LEVEL: u32 = 12;
@@ -70,6 +74,15 @@ pub struct Snapshot {
     pub dir: PathBuf,
     /// What it is of.
     pub manifest: Manifest,
+}
+
+/// A file that belongs to a snapshot and that the store does not read: what proves its block final.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Beside<'a> {
+    /// Its name in the directory.
+    pub name: &'a str,
+    /// What it holds.
+    pub bytes: &'a [u8],
 }
 
 /// A directory that is a snapshot, or should be one.
@@ -137,6 +150,14 @@ pub enum SnapshotError {
         bucket: u32,
         /// The bound.
         limit: usize,
+    },
+    /// A file that is to lie beside the chunks cannot.
+    #[error("{name} cannot be a part of the snapshot: {what}")]
+    Beside {
+        /// Its name.
+        name: String,
+        /// What is wrong, with both sides.
+        what: String,
     },
     /// There is a chain in the store.
     #[error("the store holds a chain up to height {tip}: a snapshot is restored into an empty one")]
@@ -218,11 +239,13 @@ impl Snapshot {
 }
 
 impl Store {
-    /// Writes the state after the last final block into a new directory under `parent` (SNAP-2).
+    /// Writes the state after the last final block into a new directory under `parent`, and the files that belong to it
+    /// (SNAP-2).
     ///
     /// Commits wait meanwhile. What was written is read again and checked before the directory gets its name; a
     /// snapshot that is there already is returned as it is.
-    pub fn create_snapshot(&self, parent: &Path) -> Result<Snapshot, SnapshotError> {
+    pub fn create_snapshot(&self, parent: &Path, beside: &[Beside<'_>]) -> Result<Snapshot, SnapshotError> {
+        check_beside(beside)?;
         let _writing = self.writing();
         let tip = self.tip().ok_or(StoreError::Empty)?;
         let name = format!("{}-{:.16}", tip.height(), tip.id.to_string());
@@ -230,11 +253,15 @@ impl Store {
         if dir.exists() {
             let snapshot = Snapshot::open(&dir)?;
             same(tip.id, snapshot.manifest.header.id()).map_err(SnapshotError::Block)?;
+            if let Some(absent) = beside.iter().find(|file| !dir.join(file.name).is_file()) {
+                let what = format!("{} was made without it: remove that folder, then make it again", dir.display());
+                return Err(SnapshotError::Beside { name: absent.name.to_owned(), what });
+            }
             return Ok(snapshot);
         }
         remove_dir(&part)?;
         fs::create_dir_all(&part).map_err(|error| file_error(&part, &error))?;
-        let made = self.fill_snapshot(&part, &tip.header, tip.id);
+        let made = self.fill_snapshot(&part, &tip.header, tip.id, beside);
         let manifest = match made {
             Ok(manifest) => manifest,
             Err(error) => {
@@ -248,7 +275,13 @@ impl Store {
         Ok(Snapshot { dir, manifest })
     }
 
-    fn fill_snapshot(&self, part: &Path, header: &Header, id: BlockId) -> Result<Manifest, SnapshotError> {
+    fn fill_snapshot(
+        &self,
+        part: &Path,
+        header: &Header,
+        id: BlockId,
+        beside: &[Beside<'_>],
+    ) -> Result<Manifest, SnapshotError> {
         let height = header.height;
         let certificate = self.certificate(height).map_err(StoreError::from)?.unwrap_or_default();
         let block = self.block_bytes(height)?.ok_or_else(|| damaged(&format!("block {id} is not here")))?;
@@ -262,6 +295,9 @@ impl Store {
             chunks: Bounded::new(chunks).expect("there are 256 chunks"),
         };
         write_file(&part.join(MANIFEST), &encode(&manifest))?;
+        for file in beside {
+            write_file(&part.join(file.name), file.bytes)?;
+        }
         sync_dir(part)?;
         let snapshot = Snapshot { dir: part.to_owned(), manifest };
         snapshot.verify()?;
@@ -520,6 +556,28 @@ fn write_entries(out: &mut impl io::Write, page: &Page, info: &mut Chunk) -> io:
         out.write_all(entry.value())?;
         info.entries += 1;
         info.bytes += ENTRY_OVERHEAD + u64::from(key) + u64::from(value);
+    }
+    Ok(())
+}
+
+/// SNAP-2: few files of bounded size, with names that are no part of the snapshot's own and lead nowhere else.
+fn check_beside(beside: &[Beside<'_>]) -> Result<(), SnapshotError> {
+    for (n, file) in beside.iter().enumerate() {
+        let refused = |what: String| SnapshotError::Beside { name: file.name.to_owned(), what };
+        let plain = file.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'.' || byte == b'-');
+        let own = [MANIFEST, BLOCK].contains(&file.name) || file.name.starts_with("chunk-");
+        if n >= BESIDE_FILES_MAX {
+            return Err(refused(format!("{} files where at most {BESIDE_FILES_MAX} are taken", beside.len())));
+        }
+        if !plain || own || file.name.is_empty() || file.name.starts_with('.') {
+            return Err(refused("its name is a part's own, or not of lower-case letters".to_owned()));
+        }
+        if beside[..n].iter().any(|other| other.name == file.name) {
+            return Err(refused("its name is there twice".to_owned()));
+        }
+        if file.bytes.len() > BESIDE_BYTES_MAX {
+            return Err(refused(format!("{} bytes where at most {BESIDE_BYTES_MAX} are taken", file.bytes.len())));
+        }
     }
     Ok(())
 }

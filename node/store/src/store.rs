@@ -27,7 +27,7 @@ use crate::spaces::{
 use crate::tree::{Layer, Lineage, Tip, Tree};
 
 /// The format of the directory; a change of any row's bytes counts it up (STO-1).
-pub const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 1;
 /// Bytes of a certificate.
 pub const CERTIFICATE_BYTES_MAX: usize = cpc_light::limits::CERTIFICATE_BYTES_MAX;
 /// Bytes of a block's receipts.

@@ -8,8 +8,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cpc_primitives::{BlockId, Digest, Fault, Height};
-use cpc_store::{MemKv, Options, Snapshot, SnapshotError, Store, StoreError, Trusted};
+use cpc_store::{
+    BESIDE_BYTES_MAX, BESIDE_FILES_MAX, Beside, MemKv, Options, Snapshot, SnapshotError, Store, StoreError, Trusted,
+};
 use world::World;
+
+const PROOF: Beside<'static> = Beside { name: "finality.proof", bytes: b"final" };
 
 struct Made {
     dir: tempfile::TempDir,
@@ -25,7 +29,7 @@ fn made() -> Made {
     for _ in 0..6 {
         world.commit_next(&source).expect("it is the next block");
     }
-    let snapshot = source.create_snapshot(dir.path()).expect("there is room");
+    let snapshot = source.create_snapshot(dir.path(), &[PROOF]).expect("there is room");
     Made { dir, world, source, snapshot }
 }
 
@@ -67,7 +71,7 @@ fn a_restored_store_is_the_one_it_was_made_of_and_goes_on() {
 #[test]
 fn a_snapshot_is_made_once_and_listed() {
     let made = made();
-    assert_eq!(made.source.create_snapshot(made.dir.path()), Ok(made.snapshot.clone()));
+    assert_eq!(made.source.create_snapshot(made.dir.path(), &[PROOF]), Ok(made.snapshot.clone()));
     fs::create_dir(made.dir.path().join("7-unfinished.part")).expect("there is room");
     fs::create_dir(made.dir.path().join("nothing")).expect("there is room");
     let listed = Snapshot::list(made.dir.path()).expect("readable");
@@ -75,6 +79,32 @@ fn a_snapshot_is_made_once_and_listed() {
     assert_eq!(listed[0].snapshot, Ok(made.snapshot.clone()));
     assert!(matches!(listed[1].snapshot, Err(SnapshotError::File { .. })));
     assert!(matches!(Snapshot::list(&made.dir.path().join("nowhere")), Err(SnapshotError::File { .. })));
+}
+
+#[test]
+fn what_belongs_to_a_snapshot_is_there_before_its_name_is() {
+    let made = made();
+    assert_eq!(fs::read(made.snapshot.dir.join(PROOF.name)).expect("it is there"), PROOF.bytes);
+    // A snapshot that lacks it is not taken for one that has it.
+    fs::remove_file(made.snapshot.dir.join(PROOF.name)).expect("it is there");
+    let error = made.source.create_snapshot(made.dir.path(), &[PROOF]).expect_err("it lacks its proof").to_string();
+    assert!(error.contains("was made without it: remove that folder"), "{error}");
+
+    let elsewhere = made.dir.path().join("elsewhere");
+    let names = ["", ".", "..", "manifest", "block", "chunk-000", "a/b", "../a", ".hidden", "A"];
+    let mut refused: Vec<Vec<Beside<'_>>> = names.map(|name| vec![Beside { name, ..PROOF }]).into();
+    let long = vec![0; BESIDE_BYTES_MAX + 1];
+    refused.push(vec![Beside { bytes: &long, ..PROOF }]);
+    refused.push(vec![PROOF, PROOF]);
+    let many = ["a", "b", "c", "d", "e"].map(|name| Beside { name, ..PROOF });
+    refused.push(many.to_vec());
+    for beside in refused {
+        let error = made.source.create_snapshot(&elsewhere, &beside).expect_err("no such file is taken");
+        assert!(matches!(error, SnapshotError::Beside { .. }), "{error}");
+        assert!(!elsewhere.exists(), "what is refused leaves no trace");
+    }
+    let most = [&many[..BESIDE_FILES_MAX - 1], &[Beside { bytes: &long[1..], ..PROOF }]].concat();
+    made.source.create_snapshot(&elsewhere, &most).expect("so many are taken");
 }
 
 #[test]
@@ -118,6 +148,8 @@ fn every_damaged_file_is_refused_by_name_and_leaves_no_trace() {
     let names: Vec<_> = fs::read_dir(&made.snapshot.dir)
         .expect("it was made")
         .map(|entry| entry.expect("readable").file_name())
+        // Whoever gave the store this file checks it.
+        .filter(|name| name != PROOF.name)
         .collect();
     assert!(names.len() > 10, "manifest, block and chunks");
     for (case, name) in names.iter().enumerate() {

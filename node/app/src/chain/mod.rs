@@ -5,20 +5,19 @@ pub mod producer;
 mod proofs;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use cpc_genesis::{Genesis, known_key};
 use cpc_ledger::{Params, Receipt, Reject, StateRead, Supply, TRANSFER_GAS, VerifiedTx, Verifier};
 use cpc_light::EpochLink;
 use cpc_primitives::codec::decode;
-use cpc_primitives::kv::Kv;
 use cpc_primitives::limits::TXS_PER_BLOCK_MAX;
 use cpc_primitives::state::{Account, StateKey};
 use cpc_primitives::tx::{Action, SignedTx, Transfer, TxBody};
 use cpc_primitives::{Address, Amount, Block, BlockId, Bounded, Fault, Gas, Height, Nonce, TxHash};
 use cpc_store::{
-    Index, Options, Place, RECEIPTS_BYTES_MAX, RocksKv, RocksOptions, Snapshot, SnapshotError, Store, StoreError, Tip,
+    Beside, Index, Options, Place, RECEIPTS_BYTES_MAX, RocksOptions, Snapshot, SnapshotError, Store, StoreError, Tip,
     tx_events,
 };
 use serde::Serialize;
@@ -177,8 +176,11 @@ impl Chain {
     /// Where the chain began from a snapshot, `trust` is the proof that its block was final: it holds the ends of the
     /// epochs that are not on this disk.
     pub fn open(dir: &Path, genesis: Genesis, genesis_text: String, trust: Option<&[u8]>) -> Result<Self, StoreError> {
-        let kv: Arc<dyn Kv> = Arc::new(RocksKv::open(dir, &[], RocksOptions::default())?);
-        let store = Store::open(kv, Options::default())?;
+        let store = Store::open_dir(dir, RocksOptions::default(), Options::default())?;
+        // SNAP-6: this folder was to begin at a snapshot, not at block 0.
+        if trust.is_some() && store.is_empty() {
+            return Err(StoreError::RestoreUnfinished);
+        }
         store.init(&genesis.header, &genesis.state)?;
         let earlier = proofs::links_of(trust, &genesis)?;
         let index = Index::open(store.clone(), tx_events)?;
@@ -344,9 +346,9 @@ impl Chain {
         Ok((body.sign(&key), gift))
     }
 
-    /// Writes the state after the last final block into a folder of its own.
-    pub fn create_snapshot(&self, parent: &Path) -> Result<Snapshot, SnapshotError> {
-        self.store.create_snapshot(parent)
+    /// Writes the state after the last final block into a folder of its own, with the files that belong to it.
+    pub fn create_snapshot(&self, parent: &Path, beside: &[Beside<'_>]) -> Result<Snapshot, SnapshotError> {
+        self.store.create_snapshot(parent, beside)
     }
 
     /// Transactions that wait for a block.
