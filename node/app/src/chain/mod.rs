@@ -25,6 +25,8 @@ use serde::Serialize;
 use crate::api::dto::TxView;
 use pending::{Pending, Refused};
 
+pub use proofs::NoProof;
+
 /// Signatures that were checked are remembered so many at a time.
 const VERIFIED_MAX: usize = 200_000;
 /// What the faucet gives where nobody says how much.
@@ -92,6 +94,7 @@ impl Admission {
             Self::Rule(Reject::Nonce(_) | Reject::NonceExhausted) => "wrong_nonce",
             Self::Rule(_) => "invalid_transaction",
             Self::Place(Refused::Underpriced { .. }) => "underpriced",
+            Self::Place(Refused::Overdrawn { .. }) => "insufficient_funds",
             Self::Place(_) => "wrong_nonce",
             Self::Full(_) => "too_many_pending",
             Self::Fault(_) => "unavailable",
@@ -149,6 +152,30 @@ pub struct FinalBlock {
     pub block: Block,
     /// Its certificate in the format of cpc-light; block 0 has none.
     pub certificate: Option<Vec<u8>>,
+}
+
+/// A block of this disk.
+struct Kept {
+    block: Block,
+    /// What became of its transactions, where this node has executed it.
+    receipts: Option<Receipts>,
+}
+
+impl Kept {
+    /// The transaction at a place, which has to be the one that was asked for.
+    fn view(&self, place: Place, hash: &TxHash) -> Result<TxView, Fault> {
+        let Place { height, index } = place;
+        let at = usize::try_from(index).unwrap_or(usize::MAX);
+        let tx = self.block.txs.get(at).filter(|tx| tx.hash() == *hash);
+        let absent = || Fault::Damaged {
+            detail: format!("transaction {hash} is indexed at {index} of block {height}, where it is not"),
+        };
+        let tx = tx.ok_or_else(absent)?;
+        match &self.receipts {
+            None => Ok(TxView::unexecuted(tx, height, index)),
+            Some(receipts) => Ok(TxView::included(tx, receipts.get(at).ok_or_else(absent)?, height, index)),
+        }
+    }
 }
 
 /// A part of an account's history.
@@ -230,14 +257,23 @@ impl Chain {
 
     /// An account after the last final block, and that block's height.
     pub fn account(&self, address: &Address) -> Result<(Option<Account>, Height), Fault> {
-        let height = self.tip().header.height;
-        Ok((cpc_ledger::account(&Latest(&self.store), address)?, height))
+        self.at_tip(|state| cpc_ledger::account(state, address))
     }
 
-    /// The running totals after the last final block.
+    /// The running totals after the last final block, and that block's height.
     pub fn supply(&self) -> Result<(Supply, Height), Fault> {
-        let height = self.tip().header.height;
-        Ok((cpc_ledger::supply(&Latest(&self.store))?, height))
+        self.at_tip(|state| cpc_ledger::supply(state))
+    }
+
+    /// Reads the state after the last final block, again where a block came in between.
+    fn at_tip<T>(&self, read: impl Fn(&Latest<'_>) -> Result<T, Fault>) -> Result<(T, Height), Fault> {
+        loop {
+            let before = self.tip();
+            let found = read(&Latest(&self.store))?;
+            if self.tip().id == before.id {
+                return Ok((found, before.header.height));
+            }
+        }
     }
 
     /// The height of a block.
@@ -255,38 +291,47 @@ impl Chain {
         Ok(Some(FinalBlock { block, certificate: self.store.certificate(height)? }))
     }
 
-    /// The receipts of a final block, in the order of its transactions.
-    fn receipts(&self, height: Height) -> Result<Receipts, Fault> {
-        let bytes = self.store.receipts(height)?.unwrap_or_default();
-        decode::<Receipts>(&bytes, RECEIPTS_BYTES_MAX)
-            .map_err(|error| Fault::Damaged { detail: format!("the receipts of block {height}: {error}") })
-    }
-
-    /// A transaction by its hash: in a block, or waiting for one.
+    /// A transaction by its hash: waiting for a block, or in one.
+    ///
+    /// It leaves the waiting ones after the index has it, and is looked for in this order, so that it is never missed.
     pub fn transaction(&self, hash: &TxHash) -> Result<Option<TxView>, Fault> {
-        if let Some(place) = self.index.tx_by_hash(hash)?.found {
-            return self.included(place).map(Some);
+        if let Some(tx) = self.pending().get(hash) {
+            return Ok(Some(TxView::pending(tx.tx())));
         }
-        Ok(self.pending().get(hash).map(|tx| TxView::pending(tx.tx())))
-    }
-
-    fn included(&self, place: Place) -> Result<TxView, Fault> {
-        let Place { height, index } = place;
-        let absent =
-            || Fault::Damaged { detail: format!("transaction {index} of block {height} is indexed and absent") };
-        let block = self.store.block(height)?.ok_or_else(absent)?;
-        let receipts = self.receipts(height)?;
-        let at = usize::try_from(index).map_err(|_| absent())?;
-        let (tx, receipt) = block.txs.get(at).zip(receipts.get(at)).ok_or_else(absent)?;
-        Ok(TxView::included(tx, receipt, height, index))
+        let Some(place) = self.index.tx_by_hash(hash)?.found else { return Ok(None) };
+        self.kept(place.height)?.view(place, hash).map(Some)
     }
 
     /// One page of an account's transactions, the newest first, and where the next page begins.
     pub fn history(&self, address: &Address, before: Option<Place>, limit: usize) -> Result<Page, Fault> {
         let rows = self.index.account(address, before, limit)?.found;
         let next = if rows.len() == limit { rows.last().map(|(place, _)| *place) } else { None };
-        let txs = rows.into_iter().map(|(place, _)| self.included(place)).collect::<Result<_, _>>()?;
+        let (mut txs, mut block): (Vec<TxView>, Option<Kept>) = (Vec::with_capacity(rows.len()), None);
+        for (place, hash) in &rows {
+            // The rows of one block follow each other: it is read once.
+            let kept = match block.take().filter(|kept| kept.block.header.height == place.height) {
+                Some(kept) => kept,
+                None => self.kept(place.height)?,
+            };
+            txs.push(kept.view(*place, hash)?);
+            block = Some(kept);
+        }
         Ok(Page { txs, next })
+    }
+
+    /// A block of this disk with what became of its transactions.
+    fn kept(&self, height: Height) -> Result<Kept, Fault> {
+        let block = self.store.block(height)?;
+        let block = block.ok_or_else(|| Fault::Damaged { detail: format!("block {height} is indexed and absent") })?;
+        let receipts = match self.store.receipts(height)? {
+            Some(bytes) if !bytes.is_empty() => Some(decode::<Receipts>(&bytes, RECEIPTS_BYTES_MAX)),
+            // The block of the snapshot that this chain began from: only its state came with it.
+            _ => None,
+        };
+        let receipts = receipts.transpose();
+        let receipts =
+            receipts.map_err(|error| Fault::Damaged { detail: format!("the receipts of block {height}: {error}") })?;
+        Ok(Kept { block, receipts })
     }
 
     /// Checks a transaction against the state after the last final block, and keeps it for the next.
@@ -302,7 +347,7 @@ impl Chain {
         if gas_price.checked_mul(gas_limit.0).is_none_or(|fee| fee > account.balance) {
             return Err(Admission::Rule(Reject::CannotPay { balance: account.balance, gas_limit, gas_price }));
         }
-        self.pending().insert(tx, account.nonce).map_err(|refused| match refused {
+        self.pending().insert(tx, &account).map_err(|refused| match refused {
             Refused::Full { .. } => Admission::Full(refused),
             _ => Admission::Place(refused),
         })
@@ -330,7 +375,7 @@ impl Chain {
             return Err(FaucetError::Busy { pause: FAUCET_PAUSE });
         }
         // Gifts that wait for their block have used the nonces from the account's own on.
-        let waiting = u64::try_from(self.pending().ready(&address, next)).unwrap_or(u64::MAX);
+        let waiting = u64::try_from(self.pending().ready(&address)).unwrap_or(u64::MAX);
         let nonce = state.next.max(Nonce(next.0.saturating_add(waiting)));
         let nonce = if waiting == 0 { next } else { nonce };
         state.next = Nonce(nonce.0.saturating_add(1));
@@ -353,12 +398,12 @@ impl Chain {
 
     /// Transactions that wait for a block.
     pub fn pending_count(&self) -> usize {
-        self.pending().len()
+        self.pending().count()
     }
 
     /// An account's transactions that can go into the next block.
-    pub fn pending_ready(&self, address: &Address, next: Nonce) -> usize {
-        self.pending().ready(address, next)
+    pub fn pending_ready(&self, address: &Address) -> usize {
+        self.pending().ready(address)
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {

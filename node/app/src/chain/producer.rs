@@ -1,9 +1,10 @@
 //! A validator of its own: with one seat, one signature is a quorum, and every block it builds is final.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cpc_ledger::{BlockError, Context, Receipt, Session, TxError, VerifiedTx};
+use cpc_ledger::{BlockError, Context, Receipt, Reject, Session, TxError, VerifiedTx};
 use cpc_light::{Finalization, Proposal, ValidatorSet, Vote, namespace};
 use cpc_primitives::codec::encode;
 use cpc_primitives::{Block, BlockId, Bounded, Digest, Epoch, Fault, PublicKey, SecretKey, TimeMs, View};
@@ -98,16 +99,20 @@ impl Chain {
         base.prefetch(&cpc_ledger::touched(&candidates))?;
         let mut session = Session::begin(params, &base, &parent.header, context)?;
         let (mut chosen, mut receipts): (Vec<VerifiedTx>, Vec<Receipt>) = (Vec::new(), Vec::new());
+        // Whoever had to wait once in this block waits with all that comes behind.
+        let mut waiting = BTreeSet::new();
         for tx in candidates {
+            if waiting.contains(&tx.sender()) {
+                continue;
+            }
             match session.push(&tx) {
                 Ok(receipt) => {
                     receipts.push(receipt);
                     chosen.push(tx);
                 }
-                Err(TxError::Reject(reject)) if reject.is_block_full() => {}
                 Err(TxError::Reject(reject)) => {
-                    tracing::debug!(hash = %tx.hash(), %reject, "transaction no longer fits and is dropped");
-                    self.pending().drop_from(&tx.sender(), tx.tx().body.nonce);
+                    waiting.insert(tx.sender());
+                    self.put_aside(&tx, &reject);
                 }
                 Err(TxError::Fault(fault)) => return Err(fault.into()),
             }
@@ -126,15 +131,33 @@ impl Chain {
         let receipts = Receipts::new(receipts).expect("as many as the block has transactions");
         self.store.commit(&overlay, &block, &certificate.encode(), &encode(&receipts))?;
 
+        // The index first: a transaction is always in one of the two.
+        self.index.catch_up(u64::MAX)?;
         let mut pending = self.pending();
         for tx in &chosen {
             let next = tx.tx().body.nonce.next().ok_or_else(|| ran_out("nonces"))?;
             pending.settle(&tx.sender(), next);
         }
         drop(pending);
-        self.index.catch_up(u64::MAX)?;
         tracing::debug!(height = height.0, txs = chosen.len(), id = %block.id(), "block is final");
         Ok(block.id())
+    }
+}
+
+impl Chain {
+    /// What becomes of a transaction that the rules do not take into this block.
+    fn put_aside(&self, tx: &VerifiedTx, reject: &Reject) {
+        match reject {
+            // The next block has room again.
+            _ if reject.is_block_full() => {}
+            Reject::Nonce(nonce) if nonce.found > nonce.expected => {}
+            Reject::Nonce(nonce) => self.pending().settle(&tx.sender(), nonce.expected),
+            // Nothing that comes can heal it, except money, and whoever sends money can send this again.
+            _ => {
+                tracing::info!(hash = %tx.hash(), %reject, "transaction no longer holds and is dropped");
+                self.pending().remove(&tx.sender(), tx.tx().body.nonce);
+            }
+        }
     }
 }
 
