@@ -101,7 +101,11 @@ pub(crate) fn settle() -> Result<f64> {
     let (start, before) = (Instant::now(), running()?);
     let mut last = before;
     loop {
-        thread::park_timeout(LOOK);
+        // A thread that ended before has perhaps woken this one already, so that one wait may be none.
+        let looked = Instant::now();
+        while let Some(left) = LOOK.checked_sub(looked.elapsed()) {
+            thread::park_timeout(left);
+        }
         let now = running()?;
         if now - last < 0.005 {
             return Ok(now - before);
