@@ -4,7 +4,7 @@ mod common;
 mod world;
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -243,6 +243,39 @@ fn a_log_with_a_flipped_byte_or_a_missing_end_gives_a_fault_and_never_an_earlier
         // STO-10: both are damage, the torn end by the floor alone.
         let answer = demand_no_wrong_answer(on_disk(copy.path()), &world, &what);
         assert_eq!(answer, Answer::Fault, "{what}");
+    }
+}
+
+#[test]
+fn a_last_record_that_a_crash_left_torn_gives_the_block_before_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = on_disk(dir.path()).expect("it opens");
+    let mut world = World::new(1);
+    world.resume(&store).expect("it begins");
+    for _ in 1..BLOCKS {
+        world.commit_next(&store).expect("it is the next block");
+    }
+    // What a disk holds that lost power amid the last block: its batch in part, and the floor of the block before.
+    let log = files(dir.path(), "log").pop().expect("there is a log");
+    let before = fs::metadata(&log).expect("readable").len();
+    let floor = fs::read(dir.path().join("floor")).expect("it is there");
+    let mut ahead = World::new(1);
+    ahead.advance(world.height());
+    ahead.commit_next(&store).expect("it is the next block");
+    drop(store);
+    let after = fs::metadata(&log).expect("readable").len();
+    assert!(after > before + 1000, "{before} {after}");
+    for length in [before, before + 1, before + 6, before + 7, before + 500, after - 1] {
+        let copy = copy(dir.path());
+        fs::write(copy.path().join("floor"), &floor).expect("there is room");
+        let torn = File::options().write(true).open(copy.path().join(log.file_name().expect("a name")));
+        torn.and_then(|file| file.set_len(length)).expect("it can be cut");
+        let what = format!("{length} bytes of {after}");
+        for attempt in 0..2 {
+            // STO-8: nobody was told of the last block, so that its loss is none.
+            let answer = demand_no_wrong_answer(on_disk(copy.path()), &world, &what);
+            assert_eq!(answer, Answer::Right, "{what}, attempt {attempt}");
+        }
     }
 }
 
