@@ -122,7 +122,7 @@ impl Drop for Floor {
 }
 
 impl Slots {
-    /// STO-11: written at once, so that it outlives the process; synced now and then, so that it costs a block nothing.
+    /// STO-11: written at once, which outlives the process; synced now and then, which costs a block hardly a wait.
     fn write(&mut self, mark: Mark) -> io::Result<()> {
         let sequence = self.sequence.saturating_add(1);
         let offset = if sequence % 2 == 1 { 0 } else { SLOT_BYTES };
