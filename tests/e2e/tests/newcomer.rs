@@ -427,3 +427,31 @@ fn a_file_of_a_stranger_is_read_up_to_its_limit() {
     fails(data, "", &["verify", "/dev/zero"], 8, "/dev/zero has more than");
     fails(data, "", &["genesis", "check", &huge], 4, &format!("huge has {size} bytes, at most {}", 8 << 20));
 }
+
+#[test]
+fn a_terminal_shows_again_what_is_typed_after_a_password_was_interrupted() {
+    let home = tempfile::tempdir().expect("a folder");
+    let shell = format!("trap : INT; {} keys create alice --no-mnemonic; echo code=$?; stty -a", binary().display());
+    let mut terminal = Command::new("script")
+        .args(["-qec", &shell, "/dev/null"])
+        .env("CPC_DATA_DIR", home.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script, of util-linux");
+    let mut out = terminal.stdout.take().expect("piped");
+    let mut said = Vec::new();
+    while !String::from_utf8_lossy(&said).contains("New password of alice: ") {
+        let mut byte = [0];
+        out.read_exact(&mut byte).expect("the question");
+        said.extend(byte);
+    }
+    // What Ctrl-C sends. The input stays open: its end would be another answer.
+    let mut typed = terminal.stdin.take().expect("piped");
+    typed.write_all(&[3]).expect("the terminal reads");
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).expect("the rest");
+    terminal.wait().expect("our own child");
+    assert!(rest.contains("code=130") && rest.contains(" echo "), "{rest}");
+    assert!(!rest.contains("-echo ") && !rest.contains("-icanon"), "{rest}");
+}

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use rustix::termios::OptionalActions;
@@ -17,6 +18,8 @@ use cpc_primitives::SecretKey;
 
 /// The terminal of the process, whatever its streams are connected to.
 const TERMINAL: &str = "/dev/tty";
+/// How long a command may take to end by itself after Ctrl-C.
+const INTERRUPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where the password of an existing key comes from.
 #[derive(Debug, Clone, Default, Args)]
@@ -334,6 +337,8 @@ fn echo_returns() -> io::Result<()> {
     // The thread lives as long as the process: once the signal is caught, nobody else ends the process for it.
     std::thread::Builder::new().name("interrupts".to_owned()).spawn(move || {
         runtime.block_on(interrupts.recv());
+        // A prompt that has read the key itself ends the command with its own words; what waits elsewhere does not.
+        std::thread::sleep(INTERRUPT_PAUSE);
         // The process ends, whether the terminal takes it or not.
         let _ = rustix::termios::tcsetattr(&terminal, OptionalActions::Now, &before);
         super::output::warn("\nerror: interrupted");
