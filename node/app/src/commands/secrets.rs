@@ -338,7 +338,7 @@ fn echo_returns() -> io::Result<()> {
     std::thread::Builder::new().name("interrupts".to_owned()).spawn(move || {
         runtime.block_on(interrupts.recv());
         // A prompt that has read the key itself ends the command with its own words; what waits elsewhere does not.
-        std::thread::sleep(INTERRUPT_PAUSE);
+        std::thread::park_timeout(INTERRUPT_PAUSE);
         // The process ends, whether the terminal takes it or not.
         let _ = rustix::termios::tcsetattr(&terminal, OptionalActions::Now, &before);
         super::output::warn("\nerror: interrupted");
