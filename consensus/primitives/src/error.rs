@@ -48,7 +48,9 @@ pub enum Fault {
         detail: String,
     },
     /// The network goes on under rules that this program does not have.
-    #[error("version {version} of the rules begins at height {height}, this program has them up to {known}: upgrade it")]
+    #[error(
+        "version {version} of the rules begins at height {height}, this program has them up to {known}: upgrade it"
+    )]
     Unsupported {
         /// The version that the network's parameters name.
         version: u32,
