@@ -12,6 +12,7 @@ use cpc_genesis::{Genesis, known_key};
 use cpc_primitives::SecretKey;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::chain_dir::{ChainDir, fault_exit, store_failure};
 use super::{Context, Exit, Failure, Output};
@@ -104,6 +105,7 @@ async fn serve(
         let _ = api_told.await;
     }));
 
+    let [mut interrupt, mut terminate] = signals()?;
     let greeted = greet(address, dir, &chain, context);
     let line = live_line(&chain, context);
     let outcome = if let Err(failure) = greeted {
@@ -116,7 +118,8 @@ async fn serve(
                 Ok(Err(error)) => Err(produce_failure(&error)),
                 _ => Err(Failure::new(Exit::Failed, "the producer stopped without being told to")),
             },
-            () = interrupted() => Ok(()),
+            _ = interrupt.recv() => Ok(()),
+            _ = terminate.recv() => Ok(()),
         }
     };
     line.finish_and_clear();
@@ -137,17 +140,13 @@ async fn serve(
     outcome
 }
 
-/// Resolves when the process is asked to end.
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
+/// The signals that ask the process to end. They are caught from here on, so that nobody who has read that the node is
+/// there ends it without its stop.
+fn signals() -> Result<[Signal; 2], Failure> {
+    let catch = |kind: SignalKind| {
+        signal(kind).map_err(|error| Failure::new(Exit::Failed, format!("signals cannot be caught: {error}")))
     };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
+    Ok([catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?])
 }
 
 fn greet(address: SocketAddr, dir: &Path, chain: &Chain, context: &Context) -> Result<(), Failure> {
