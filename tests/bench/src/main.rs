@@ -18,6 +18,10 @@ mod transfers;
 mod updates;
 mod world;
 
+/// The binary's allocator: what is measured is what is shipped.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use std::path::PathBuf;
 use std::{env, fs};
 
