@@ -33,15 +33,25 @@ const PLACES: &[Place] = &[
             "wincode",
         ]),
     },
+    // Scene files are JSON inside: the kernels read them through a kept parser.
+    Place {
+        name: "cpc-kernels",
+        layer: 1,
+        imports: Some(&["blake3", "gltf-json", "png", "rayon", "serde_json", "thiserror", "wincode"]),
+    },
     Place { name: "cpc-light", layer: 1, imports: Some(&["thiserror", "wincode"]) },
     Place { name: "cpc-ledger", layer: 2, imports: Some(&["rayon", "thiserror", "wincode"]) },
     // A chain spec is a TOML file: genesis parses one, and hands out plain values.
     Place { name: "cpc-genesis", layer: 3, imports: Some(&["serde", "thiserror", "toml", "wincode"]) },
+    Place { name: "cpc-mempool", layer: 3, imports: Some(&["thiserror"]) },
+    Place { name: "cpc-engine", layer: 4, imports: None },
+    Place { name: "cpc-net", layer: 4, imports: None },
     Place { name: "cpc-store", layer: 4, imports: None },
     Place { name: "cpc", layer: 6, imports: None },
     Place { name: "cpc-bench", layer: TESTS, imports: None },
     Place { name: "cpc-e2e", layer: TESTS, imports: None },
     Place { name: "cpc-fuzz", layer: TESTS, imports: None },
+    Place { name: "cpc-sim", layer: TESTS, imports: None },
     Place { name: "cpc-tidy", layer: TESTS, imports: None },
     Place { name: "cpc-vectors", layer: TESTS, imports: None },
 ];

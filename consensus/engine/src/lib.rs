@@ -1,0 +1,1 @@
+//! Agreement between validators: the only crate that names the BFT library.

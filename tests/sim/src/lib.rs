@@ -1,0 +1,1 @@
+//! Whole validators on a simulated clock, network and disk, from a seed.
