@@ -93,11 +93,27 @@ pub enum Domain {
     BatchWeights,
     /// A label, for the key that everybody knows: devnets and rehearsals only.
     PublicKnownSeed,
+    /// Bytes that a task reads.
+    Blob,
+    /// The output of a job.
+    JobOutput,
+    /// What a kernel's random numbers are of, for their key.
+    KernelKey,
+    /// A seed and a row, for the entries of that row.
+    SyntheticStream,
+    /// A seat's secret and what it checks, for the seed of its sample.
+    SampleSeed,
+    /// The seed of a sample, for what is drawn from it.
+    SampleStream,
+    /// The seed of a sample, before it is revealed.
+    SampleCommitment,
+    /// Values under a sample that are not in the output.
+    CheckDigest,
 }
 
 impl Domain {
     /// Every domain, for the tests that hold them apart.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 38] = [
         Self::Address,
         Self::TxId,
         Self::TxHash,
@@ -128,6 +144,14 @@ impl Domain {
         Self::ChainStep,
         Self::BatchWeights,
         Self::PublicKnownSeed,
+        Self::Blob,
+        Self::JobOutput,
+        Self::KernelKey,
+        Self::SyntheticStream,
+        Self::SampleSeed,
+        Self::SampleStream,
+        Self::SampleCommitment,
+        Self::CheckDigest,
     ];
 
     /// The tag: BLAKE3's key, so that two domains never share a digest (HASH-1).
@@ -163,6 +187,14 @@ impl Domain {
             Self::ChainStep => b"cpc.chain-step.v1...............",
             Self::BatchWeights => b"cpc.batch-weights.v1............",
             Self::PublicKnownSeed => b"cpc.public-known-seed.v1........",
+            Self::Blob => b"cpc.blob.v1.....................",
+            Self::JobOutput => b"cpc.job-output.v1...............",
+            Self::KernelKey => b"cpc.kernel-key.v1...............",
+            Self::SyntheticStream => b"cpc.synthetic-stream.v1.........",
+            Self::SampleSeed => b"cpc.sample-seed.v1..............",
+            Self::SampleStream => b"cpc.sample-stream.v1............",
+            Self::SampleCommitment => b"cpc.sample-commitment.v1........",
+            Self::CheckDigest => b"cpc.check-digest.v1.............",
         }
     }
 
