@@ -6,7 +6,7 @@ use crate::house::File;
 use crate::lexer::{Kind, pieces};
 
 /// Standards of other people, whose numbers look like ids of clauses.
-const FOREIGN: &[&str] = &["ADR", "AES", "BIP", "FIPS", "IEEE", "ISO", "RFC", "SHA", "SLIP", "UTF", "ZIP"];
+const FOREIGN: &[&str] = &["ADR", "AES", "AVX", "BIP", "FIPS", "IEEE", "ISO", "RFC", "SHA", "SLIP", "UTF", "ZIP"];
 
 /// Complaints about clauses without a citation, citations without a clause, and clauses that stand twice.
 ///
