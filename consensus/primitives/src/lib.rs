@@ -14,6 +14,8 @@ pub mod hash_chain;
 pub mod ids;
 pub mod keys;
 pub mod kv;
+#[cfg(target_arch = "x86_64")]
+mod lanes;
 pub mod limits;
 pub mod merkle;
 pub mod result;

@@ -25,10 +25,12 @@ const PLACES: &[Place] = &[
         imports: Some(&[
             "bech32",
             "blake3",
+            "curve25519-dalek",
             "ed25519-dalek",
             "ed25519-zebra",
             "rand_core",
             "ruint",
+            "sha2",
             "thiserror",
             "wincode",
         ]),
