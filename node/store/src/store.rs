@@ -118,6 +118,16 @@ impl Store {
 
     /// Opens or creates the store in a directory, and demands that it is as high as its floor says (STO-10).
     pub fn open_dir(dir: &Path, rocks: RocksOptions, options: Options) -> Result<Self, StoreError> {
+        Self::open_dir_beside(dir, &[], rocks, options)
+    }
+
+    /// The same for a directory in which somebody else keeps key spaces of their own, reached by [`Store::disk`].
+    pub fn open_dir_beside(
+        dir: &Path,
+        others: &[Space],
+        rocks: RocksOptions,
+        options: Options,
+    ) -> Result<Self, StoreError> {
         let floor = Floor::open(dir)?;
         if let Some(mark) = floor.mark()
             && !RocksKv::is_in(dir)
@@ -125,7 +135,7 @@ impl Store {
             // Before anything is created there: what is left may still be of use to whoever mends it.
             return Err(below(&mark, "there is no database").into());
         }
-        let kv = RocksKv::open(dir, &[], rocks)?;
+        let kv = RocksKv::open(dir, others, rocks)?;
         Self::open_over(Arc::new(kv), Some(floor), options)
     }
 
@@ -150,6 +160,11 @@ impl Store {
         store.check_floor()?;
         store.raise_floor()?;
         Ok(store)
+    }
+
+    /// The disk under this store, for the key spaces of others; those of the chain are the store's alone.
+    pub fn disk(&self) -> Arc<dyn Kv> {
+        self.tree().disk()
     }
 
     /// Whether there is no block.

@@ -86,6 +86,10 @@ impl Tree {
         Self { kv, cache, live: RwLock::new(live), disk_reads: AtomicU64::new(0) }
     }
 
+    pub(crate) fn disk(&self) -> Arc<dyn Kv> {
+        Arc::clone(&self.kv)
+    }
+
     pub(crate) fn kv(&self) -> &dyn Kv {
         &*self.kv
     }

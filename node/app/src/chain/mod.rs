@@ -1,21 +1,22 @@
-//! One chain on one disk: what the API reads, what the producer builds on, and the only writer of the store.
+//! One chain on one disk: what the API reads, what agreement builds on, and the only writer of the store.
 
+mod agreement;
 pub mod pending;
-pub mod producer;
 mod proofs;
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cpc_genesis::{Genesis, known_key};
 use cpc_ledger::{Params, Receipt, Reject, StateRead, Supply, TRANSFER_GAS, VerifiedTx, Verifier};
 use cpc_light::EpochLink;
 use cpc_primitives::codec::decode;
+use cpc_primitives::kv::Kv;
 use cpc_primitives::limits::TXS_PER_BLOCK_MAX;
 use cpc_primitives::state::{Account, StateKey};
 use cpc_primitives::tx::{Action, SignedTx, Transfer, TxBody};
-use cpc_primitives::{Address, Amount, Block, BlockId, Bounded, Fault, Gas, Height, Nonce, TxHash};
+use cpc_primitives::{Address, Amount, Block, BlockId, Bounded, Fault, Gas, Height, Nonce, TimeMs, TxHash};
 use cpc_store::{
     Beside, Index, Options, Place, RECEIPTS_BYTES_MAX, RocksOptions, Snapshot, SnapshotError, Store, StoreError, Tip,
     tx_events,
@@ -23,6 +24,7 @@ use cpc_store::{
 use serde::Serialize;
 
 use crate::api::dto::TxView;
+use agreement::Candidates;
 use pending::{Pending, Refused};
 
 pub use proofs::NoProof;
@@ -51,7 +53,14 @@ pub struct Chain {
     index: Index,
     verifier: Verifier,
     pending: Mutex<Pending>,
+    candidates: Mutex<Candidates>,
     faucet: Mutex<FaucetState>,
+}
+
+/// The time now, as blocks count it.
+pub fn now() -> TimeMs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    TimeMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// What the faucet remembers between two gifts.
@@ -203,11 +212,22 @@ impl Chain {
     /// Where the chain began from a snapshot, `trust` is the proof that its block was final: it holds the ends of the
     /// epochs that are not on this disk.
     pub fn open(dir: &Path, genesis: Genesis, genesis_text: String, trust: Option<&[u8]>) -> Result<Self, StoreError> {
-        let store = Store::open_dir(dir, RocksOptions::default(), Options::default())?;
+        let (rocks, options) = (RocksOptions::default(), Options::default());
+        let store = Store::open_dir_beside(dir, cpc_engine::SPACES, rocks, options)?;
         // SNAP-6: this folder was to begin at a snapshot, not at block 0.
         if trust.is_some() && store.is_empty() {
             return Err(StoreError::RestoreUnfinished);
         }
+        Self::over(store, genesis, genesis_text, trust)
+    }
+
+    /// The same over a store that is open.
+    pub fn over(
+        store: Store,
+        genesis: Genesis,
+        genesis_text: String,
+        trust: Option<&[u8]>,
+    ) -> Result<Self, StoreError> {
         store.init(&genesis.header, &genesis.state)?;
         let earlier = proofs::links_of(trust, &genesis)?;
         let index = Index::open(store.clone(), tx_events)?;
@@ -219,10 +239,16 @@ impl Chain {
             index,
             verifier: Verifier::new(VERIFIED_MAX),
             pending: Mutex::default(),
+            candidates: Mutex::default(),
             faucet: Mutex::new(FaucetState { next: Nonce(0), last: None }),
         };
         chain.index.catch_up(u64::MAX)?;
         Ok(chain)
+    }
+
+    /// The disk under the chain, for what agreement keeps beside it.
+    pub fn disk(&self) -> Arc<dyn Kv> {
+        self.store.disk()
     }
 
     /// What the network began with.
@@ -288,7 +314,8 @@ impl Chain {
             return Ok(Some(FinalBlock { block, certificate: None }));
         }
         let Some(block) = self.store.block(height)? else { return Ok(None) };
-        Ok(Some(FinalBlock { block, certificate: self.store.certificate(height)? }))
+        let certificate = self.store.certificate(height)?.filter(|bytes| !bytes.is_empty());
+        Ok(Some(FinalBlock { block, certificate }))
     }
 
     /// A transaction by its hash: waiting for a block, or in one.
@@ -413,7 +440,7 @@ impl Chain {
     /// Whether this node does its work, check by check.
     pub fn readiness(&self) -> Vec<Check> {
         let tip = self.tip();
-        let age = producer::now().0.saturating_sub(tip.header.time.0);
+        let age = now().0.saturating_sub(tip.header.time.0);
         let limit = self.params().interval_ms.saturating_mul(STALE_INTERVALS);
         let evidence = format!("the head is at height {}, {age} ms old (limit {limit})", tip.header.height);
         vec![Check { name: "blocks", ok: tip.header.height > Height(0) && age <= limit, evidence }]

@@ -18,6 +18,8 @@ use super::Chain;
 pub enum NoProof {
     #[error("block 0 has no certificate; the first proof can be made at block 1")]
     OnlyGenesis,
+    #[error("block {height} became final with a later one, whose certificate is on its way: ask again")]
+    NotYet { height: Height },
     #[error("epoch {asked} has not begun: the last final block is of epoch {tip}")]
     EpochAhead { asked: Epoch, tip: Epoch },
     #[error("the end of epoch {epoch} is not on this node's disk")]
@@ -70,7 +72,7 @@ impl Chain {
         }
         let passed = passed(first, end(epoch.0)).ok_or_else(|| NoProof::too_long(first, epoch))?;
         let links = passed.map(|epoch| self.link(Epoch(epoch))).collect::<Result<Vec<_>, _>>()?;
-        let certificate = self.store.certificate(height)?.ok_or_else(|| absent(height))?;
+        let certificate = self.certificate_of(height)?.ok_or(NoProof::NotYet { height })?;
         let file = ProofFile {
             trust: TrustPath { start: self.start(from)?, links: bounded(links)? },
             finality: FinalityProof {
@@ -81,6 +83,11 @@ impl Chain {
         };
         let file = file.encode();
         if file.len() > PROOF_FILE_BYTES_MAX { Err(NoProof::too_long(first, epoch)) } else { Ok(file) }
+    }
+
+    /// The certificate of exactly this block.
+    fn certificate_of(&self, height: Height) -> Result<Option<Vec<u8>>, Fault> {
+        Ok(self.store.certificate(height)?.filter(|bytes| !bytes.is_empty()))
     }
 
     /// Where a path of trust begins: at block 0, or at the anchor of an epoch.
@@ -100,7 +107,7 @@ impl Chain {
     /// The end of an epoch: from this disk, or from the proof that came with the snapshot this chain began from.
     fn link(&self, epoch: Epoch) -> Result<EpochLink, NoProof> {
         let last = Height(self.params().epoch_blocks.saturating_mul(epoch.0.saturating_add(1)).saturating_sub(1));
-        if let Some((header, certificate)) = self.store.header(last)?.zip(self.store.certificate(last)?) {
+        if let Some((header, certificate)) = self.store.header(last)?.zip(self.certificate_of(last)?) {
             // EPO-2: the seats are carried on, so that the keys of the next set are those of the set before it.
             return Ok(EpochLink { header, certificate: bounded(certificate)?, next: None });
         }

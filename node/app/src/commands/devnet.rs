@@ -1,24 +1,29 @@
 //! `cpc devnet`: a network on this machine, with money to play with.
 
 use std::io::IsTerminal;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use cpc_genesis::{Genesis, known_key};
-use cpc_primitives::SecretKey;
+use cpc_engine::LinkError;
+use cpc_genesis::known_key;
+use cpc_primitives::{Epoch, SecretKey};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::chain_dir::{ChainDir, fault_exit, store_failure};
+use super::chain_dir::{ChainDir, fault_exit};
 use super::{Context, Exit, Failure, Output};
-use crate::api;
 use crate::chain::Chain;
-use crate::chain::producer::{self, ProduceError};
+use crate::node::{Node, NodeError, Seat};
+
+/// Where the only seat of a devnet waits for others; there are none.
+const CONSENSUS_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+/// The folder of the seat's votes inside the chain's.
+const VOTES: &str = "votes";
 
 /// Runs a network of one validator on this machine
 ///
@@ -43,31 +48,18 @@ pub fn run(args: &DevnetArgs, context: &Context) -> Result<(), Failure> {
     // All that can be refused without the folder is, before the folder is made or anything in it is thrown away.
     let (_, text, genesis) = super::genesis::load(&context.network)?;
     let key = known_key(&format!("{}/0/consensus", genesis.spec.name));
-    check_seat(&genesis, &key)?;
     let listener = listen(args.listen)?;
     let folder = ChainDir::lock(args.dir.as_deref(), context)?;
     if args.fresh {
         folder.clear()?;
     }
     let chain = Arc::new(folder.open_loaded(genesis, text)?);
-    chain.check_alone(&key.public()).map_err(|error| produce_failure(&error))?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Failed, format!("no threads to serve with: {error}")))?;
     runtime.block_on(serve(listener, folder.path(), chain, key, context))
-}
-
-/// Demands that a key has the only seat of a network's first two epochs.
-fn check_seat(genesis: &Genesis, key: &SecretKey) -> Result<(), Failure> {
-    let key = key.public();
-    for (epoch, set) in (0..).zip(&genesis.sets) {
-        if set.keys() != [key] {
-            return Err(produce_failure(&ProduceError::NoSeat { key, epoch, seats: set.keys().len() }));
-        }
-    }
-    Ok(())
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
@@ -88,22 +80,14 @@ async fn serve(
     let address = listener.local_addr().map_err(cannot)?;
     let listener = tokio::net::TcpListener::from_std(listener).map_err(cannot)?;
 
-    let (stop_producer, told) = mpsc::channel();
-    let (ended, mut producer_ended) = tokio::sync::oneshot::channel();
-    let worker = Arc::clone(&chain);
-    let maker = thread::Builder::new()
-        .name("producer".to_owned())
-        .spawn(move || {
-            // The receiver is gone only when the process is ending already.
-            let _ = ended.send(producer::run(&worker, &key, &told));
-        })
-        .map_err(|error| Failure::new(Exit::Failed, format!("no thread to make blocks with: {error}")))?;
-
-    let (stop_api, api_told) = tokio::sync::oneshot::channel::<()>();
-    let server = tokio::spawn(api::serve(listener, Arc::clone(&chain), async {
-        // Whether told or abandoned: it is time to stop.
-        let _ = api_told.await;
-    }));
+    let seat = Seat {
+        key,
+        votes_from: Epoch(0),
+        listen: CONSENSUS_LISTEN,
+        dir: dir.join(VOTES),
+        interval: None,
+    };
+    let mut node = Node::start(Arc::clone(&chain), seat, listener).map_err(|error| node_failure(&error))?;
 
     let [mut interrupt, mut terminate] = signals()?;
     let greeted = greet(address, dir, &chain, context);
@@ -113,11 +97,7 @@ async fn serve(
     } else {
         tokio::select! {
             biased;
-            // A producer that ends takes the node with it: one that makes no blocks must not look alive.
-            ended = &mut producer_ended => match ended {
-                Ok(Err(error)) => Err(produce_failure(&error)),
-                _ => Err(Failure::new(Exit::Failed, "the producer stopped without being told to")),
-            },
+            error = node.ended() => Err(node_failure(&error)),
             _ = interrupt.recv() => Ok(()),
             _ = terminate.recv() => Ok(()),
         }
@@ -126,14 +106,7 @@ async fn serve(
     if outcome.is_ok() {
         context.say("Stopping ...");
     }
-    // Requests first: nobody is told of a block that is not there.
-    let _ = stop_api.send(());
-    let _ = tokio::time::timeout(Duration::from_secs(5), server).await;
-    let _ = stop_producer.send(());
-    let stopped = tokio::task::spawn_blocking(move || maker.join()).await;
-    if !matches!(stopped, Ok(Ok(()))) {
-        return outcome.and(Err(Failure::new(Exit::Failed, "the producer panicked; its message stands above")));
-    }
+    node.stop().await;
     if outcome.is_ok() {
         context.say(&format!("Stopped at height {}.", chain.tip().header.height));
     }
@@ -207,10 +180,11 @@ fn live_line(chain: &Arc<Chain>, context: &Context) -> ProgressBar {
     line
 }
 
-fn produce_failure(error: &ProduceError) -> Failure {
+fn node_failure(error: &NodeError) -> Failure {
+    let failure = Failure::new(Exit::Failed, error.to_string());
     match error {
-        ProduceError::Store(error) => store_failure(error),
-        ProduceError::Fault(fault) => Failure::new(fault_exit(fault), fault.to_string()),
-        other => Failure::new(Exit::Failed, other.to_string()),
+        NodeError::Fault(fault) => Failure::new(fault_exit(fault), fault.to_string()),
+        NodeError::Link(LinkError::Listen { .. }) => failure.hint("another node runs with this seat, or something else uses its port"),
+        _ => failure,
     }
 }

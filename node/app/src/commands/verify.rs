@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::output::warn;
 use super::{Context, Exit, Failure, Output, read_bounded};
-use crate::chain::producer::now;
+use crate::chain::now;
 
 /// Checks a proof file offline
 ///
