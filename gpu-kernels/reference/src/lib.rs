@@ -8,6 +8,7 @@
 
 pub mod frame;
 pub mod numerics;
+pub mod rendering;
 pub mod simd;
 
 pub use frame::{

@@ -7,6 +7,7 @@ use cpc_primitives::ids::Units;
 use cpc_primitives::result::{BlobRef, KernelId};
 
 use crate::frame::{BadSpec, Kernel, Plan};
+use crate::rendering::Rendering;
 
 /// The kernels that this build has.
 pub struct Registry {
@@ -16,7 +17,7 @@ pub struct Registry {
 impl Registry {
     /// Every kernel of this build.
     pub fn all() -> Self {
-        Self { kernels: Vec::new() }
+        Self { kernels: vec![Arc::new(Rendering)] }
     }
 
     /// The kernels, in the order of their challenges.

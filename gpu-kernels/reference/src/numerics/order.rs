@@ -28,7 +28,7 @@ pub fn row_dot(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// The tree: the upper half is added to the lower one until one is left.
-fn fold(mut partial: [f32; LANES]) -> f32 {
+pub(crate) fn fold(mut partial: [f32; LANES]) -> f32 {
     let mut half = LANES / 2;
     while half > 0 {
         for lane in 0..half {
