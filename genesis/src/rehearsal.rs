@@ -1,6 +1,6 @@
 //! Keys that everybody knows: for devnets, and for the rehearsal of a network before its real validators join.
 
-use cpc_primitives::hash_chain::{BEACON_STEPS, SECRET_STEPS, advance};
+use cpc_primitives::hash_chain::{HashChain, SECRET_STEPS, advance};
 use cpc_primitives::result::KernelId;
 use cpc_primitives::tx::{ChainEnds, KeyUse, NetAddress, ProvenKey, Registration};
 use cpc_primitives::{Address, Bounded, Bps, ChainId, Digest, Domain, SecretKey};
@@ -10,16 +10,23 @@ pub fn known_key(label: &str) -> SecretKey {
     SecretKey::from_seed(&known_seed(label).0)
 }
 
+/// The hash chain with which the validator of a label feeds the beacon, of as many steps as the network has
+/// (`LABEL/beacon-chain`, GEN-6). The longest takes some seconds.
+pub fn known_beacon_chain(label: &str, steps: u32) -> HashChain {
+    HashChain::build(known_seed(&format!("{label}/beacon-chain")), steps)
+}
+
 fn known_seed(label: &str) -> Digest {
     Domain::PublicKnownSeed.hash_bytes(label.as_bytes())
 }
 
 /// The full registration of a validator whose keys everybody knows: `LABEL/account`, `LABEL/consensus` and so on.
 ///
-/// Its beacon chain is hashed to its end here, which takes some seconds.
+/// Its beacon chain is hashed to its end here, which takes some seconds for the longest.
 pub fn known_registration(
     label: &str,
     chain: ChainId,
+    beacon_steps: u32,
     consensus_address: &str,
     network_address: &str,
     kernels: Vec<KernelId>,
@@ -35,7 +42,7 @@ pub fn known_registration(
         consensus_addresses: Bounded::new(vec![address(consensus_address)]).expect("one address"),
         network_addresses: Bounded::new(vec![address(network_address)]).expect("one address"),
         chains: ChainEnds {
-            beacon: advance(known_seed(&part("beacon-chain")), BEACON_STEPS),
+            beacon: known_beacon_chain(label, beacon_steps).end(),
             secrets: advance(known_seed(&part("secret-chain")), SECRET_STEPS),
         },
         kernels: Bounded::new(kernels).expect("few kernels"),

@@ -118,6 +118,7 @@ struct UpgradeRow {
 struct Blocks {
     interval_ms: u64,
     epoch_blocks: u64,
+    beacon_steps: u32,
     bytes_max: u32,
     gas_max: u64,
 }
@@ -231,6 +232,7 @@ impl File {
             },
             interval_ms: self.blocks.interval_ms,
             epoch_blocks: self.blocks.epoch_blocks,
+            beacon_steps: self.blocks.beacon_steps,
             block_bytes_max: self.blocks.bytes_max,
             block_gas_max: Gas(self.blocks.gas_max),
             gas_price_min: amount("fees.gas_price_min", &self.fees.gas_price_min)?,

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use cpc_genesis::{ChainSpec, Genesis, Network, known_key};
+use cpc_genesis::{ChainSpec, Genesis, Network, known_beacon_chain, known_key, known_registration};
 use cpc_primitives::{Address, Amount, Domain};
 
 const PINNED: [(Network, &str); 3] = [
-    (Network::Devnet, "1707fd50f539bb57cbee13b96cb8f0bf6b4239e996c388bb2b03aa98b71b59b1"),
-    (Network::Testnet, "1541ee4b5a13af6d174fb1b113fa8ea9c6a063544eab9ef5ddcae3a9b93e86aa"),
-    (Network::Mainnet, "8bb0844519eb95e2979e98615d6e49719e3e67924a4cbd81fd83c17c1deca184"),
+    (Network::Devnet, "c30cf6e21e7e93cbfa28bc9b7edeb370636413dad8b00610a6607b375219e019"),
+    (Network::Testnet, "c786dbd2e9e593404264ed6af3ecd7116d543bc7bac787afa7a83b792f4c1911"),
+    (Network::Mainnet, "5862b07aaa4d5d7880865b0f20ce225c342a9799005841b7ce3211b01dc49d52"),
 ];
 
 fn build(text: &str) -> Result<Genesis, String> {
@@ -49,6 +49,20 @@ fn the_devnets_faucet_is_the_key_that_everybody_knows() {
     let genesis = build(Network::Devnet.text()).expect("valid");
     assert_eq!(genesis.spec.faucet, Some(Address::of(&known_key("devnet/faucet").public())));
     assert_eq!(genesis.sets[0].keys(), [known_key("devnet/0/consensus").public()]);
+}
+
+// GEN-6: whoever knows the seed opens the chain whose end is registered.
+#[test]
+fn the_devnets_hash_chain_is_the_one_that_everybody_knows() {
+    let genesis = build(Network::Devnet.text()).expect("valid");
+    let chain = known_beacon_chain("devnet/0", genesis.spec.params.beacon_steps);
+    let validator = &genesis.spec.validators[0];
+    assert_eq!(validator.registration.chains.beacon, chain.end());
+
+    let kernels = validator.registration.kernels.to_vec();
+    let (consensus, network) = ("127.0.0.1:9000", "/ip4/127.0.0.1/udp/9001/quic-v1");
+    let made = known_registration("devnet/0", genesis.spec.params.chain, chain.steps(), consensus, network, kernels);
+    assert_eq!(made, (validator.account, validator.registration.clone()));
 }
 
 /// A line of a chain spec: which, its path, and its value without the comment.

@@ -156,10 +156,6 @@ pub(crate) fn follows(params: &Params, parent: &Header, context: &Context) -> Re
     if context.time <= parent.time {
         return Err(BlockReject::TimeNotAfter { parent: parent.time, found: context.time }.into());
     }
-    // BLK-6: the hash chain that feeds the beacon is opened by a later version.
-    if context.beacon != Digest::ZERO {
-        return Err(BlockReject::BeaconNotActive { found: context.beacon }.into());
-    }
     Ok(height)
 }
 
@@ -174,6 +170,8 @@ pub(crate) fn finish<S: StateRead>(mut session: Session<'_, S>) -> Result<Execut
     session.supply.check()?;
     session.working.check(&session.supply_before, &session.supply)?;
     records.push((StateKey::supply(), Some(encode(&session.supply))));
+    // BEA-1 and BEA-5: what the proposer opened moves the beacon.
+    session.opening.record(&session.proposer, &mut records);
 
     let compute = ComputeRoots::of(&[], &[]);
     let Context { epoch, view, parent_view, time, proposer, beacon } = session.context;

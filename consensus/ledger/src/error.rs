@@ -108,8 +108,14 @@ pub enum BlockReject {
     NoSeat { proposer: PublicKey, epoch: Epoch },
     #[error("the proposer: {0}")]
     Proposer(Mismatch<PublicKey>),
-    #[error("the beacon is not active: it must be {expected}, found {found}", expected = Digest::ZERO)]
-    BeaconNotActive { found: Digest },
+    #[error("the beacon is zero bytes, but element {index} of the proposer's hash chain is due")]
+    BeaconMissing { index: u32 },
+    #[error("the beacon is not element {index} of the proposer's hash chain: the way to its element {known}: {end}")]
+    BeaconElement { index: u32, known: u32, end: Mismatch<Digest> },
+    #[error("an epoch has beacon elements for {views_max} views: in view {view} it must be zero bytes, found {found}")]
+    BeaconPastViews { views_max: u64, view: View, found: Digest },
+    #[error("the proposer's hash chain ends after {steps} elements: the beacon must be zero bytes, found {found}")]
+    BeaconExhausted { steps: u32, found: Digest },
     #[error("the beacon: {0}")]
     Beacon(Mismatch<Digest>),
     #[error("transaction {index} ({hash}): {reject}")]

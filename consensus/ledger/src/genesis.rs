@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use cpc_primitives::codec::encode;
 use cpc_primitives::state::{Account, StateKey};
 use cpc_primitives::tx::{KeyUse, ProvenKey, Registration};
-use cpc_primitives::{Address, Amount, Epoch, Nonce, PublicKey};
+use cpc_primitives::{Address, Amount, Digest, Epoch, Nonce, PublicKey};
 
 use crate::error::GenesisReject;
 use crate::port::Delta;
-use crate::records::{Rewards, Seat, Seats, Validator};
+use crate::records::{Opened, Rewards, Seat, Seats, Validator};
 use crate::rules::{Field, Params};
 use crate::supply::{Supply, total};
 
@@ -60,15 +60,22 @@ pub fn genesis_state(
     }
     let account = |balance| encode(&Account { balance, nonce: Nonce(0) });
     let accounts = balances.into_iter().map(|(address, balance)| (StateKey::account(&address), account(balance)));
-    let validators = standing.into_values().map(|validator| {
+    let validators = standing.into_values().flat_map(|validator| {
         let GenesisValidator { account, stake, registration } = validator.clone();
-        (StateKey::validator(&account), encode(&Validator { stake, registration }))
+        // BEA-5: nothing of its chain is opened but the end, and its indices begin with the first epoch.
+        let opened = Opened { first: Epoch(0), index: 0, element: registration.chains.beacon };
+        [
+            (StateKey::opened(&account), encode(&opened)),
+            (StateKey::validator(&account), encode(&Validator { stake, registration })),
+        ]
     });
     let rest = [
         (StateKey::supply(), encode(&supply)),
         (StateKey::seats(Epoch(0)), encode(&first)),
         (StateKey::seats(Epoch(1)), encode(&second)),
         (StateKey::rewards(), encode(&Rewards::default())),
+        // BEA-1: nobody has fed it yet.
+        (StateKey::beacon(), encode(&Digest::ZERO)),
     ];
     Ok(accounts.chain(validators).chain(rest).map(|(key, value)| (key, Some(value))).collect())
 }

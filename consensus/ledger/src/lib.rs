@@ -5,6 +5,7 @@
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::float_arithmetic))]
 
+mod beacon;
 mod block;
 mod error;
 mod gas;
@@ -17,12 +18,15 @@ mod supply;
 mod verify;
 mod working;
 
+pub use beacon::{BEACON_GAP_MAX, BeaconDue, beacon_due};
 pub use block::{Applied, Executed, apply};
 pub use error::{BlockError, BlockReject, Failure, GenesisReject, Reject, TxError};
 pub use gas::{TRANSFER_GAS, intrinsic};
 pub use genesis::{GenesisAccount, GenesisValidator, genesis_state};
 pub use port::{Delta, StateRead};
-pub use records::{Rewards, Seat, Seats, Validator, account, rewards, seats, supply, validator};
+pub use records::{
+    Opened, Rewards, Seat, Seats, Validator, account, beacon, opened, rewards, seats, supply, validator,
+};
 pub use rules::{Field, Params, ParamsError, RULES_VERSION, Settlement, UPGRADES_MAX, Upgrade};
 #[cfg(feature = "canary")]
 pub use session::Canary;

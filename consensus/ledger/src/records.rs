@@ -5,7 +5,7 @@ use cpc_primitives::codec::{Decode, decode};
 use cpc_primitives::limits::{SEATS_MAX, STATE_VALUE_BYTES_MAX};
 use cpc_primitives::state::{Account, StateKey};
 use cpc_primitives::tx::Registration;
-use cpc_primitives::{Address, Amount, Bounded, Epoch, Fault, PublicKey};
+use cpc_primitives::{Address, Amount, Bounded, Digest, Epoch, Fault, PublicKey};
 use wincode::{SchemaRead, SchemaWrite};
 
 use crate::port::StateRead;
@@ -41,6 +41,17 @@ pub struct Seats(Bounded<Seat, SEATS_MAX>);
 pub struct Rewards {
     /// What is shared at the end of the epoch.
     pub pot: Amount,
+}
+
+/// How far the hash chain of a validator is opened (BEA-5, STATE-8).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, SchemaRead, SchemaWrite)]
+pub struct Opened {
+    /// The epoch with whose views the indices of the chain begin.
+    pub first: Epoch,
+    /// The index of the last element that a block opened; 0 is the end that was registered.
+    pub index: u32,
+    /// That element.
+    pub element: Digest,
 }
 
 impl Seats {
@@ -91,6 +102,21 @@ pub fn validator<S: StateRead>(state: &S, account: &Address) -> Result<Option<Va
 /// What the running epoch's seats have earned and not been paid.
 pub fn rewards<S: StateRead>(state: &S) -> Result<Rewards, Fault> {
     demanded(state, &StateKey::rewards(), "the rewards")
+}
+
+/// The beacon after the last block (BEA-1, STATE-7).
+pub fn beacon<S: StateRead>(state: &S) -> Result<Digest, Fault> {
+    demanded(state, &StateKey::beacon(), "the beacon")
+}
+
+/// How far the hash chain of an account's validator is opened, where it is one.
+pub fn opened<S: StateRead>(state: &S, account: &Address) -> Result<Option<Opened>, Fault> {
+    record(state, &StateKey::opened(account))
+}
+
+/// How far the hash chain of a seat is opened.
+pub(crate) fn opened_there<S: StateRead>(state: &S, account: &Address) -> Result<Opened, Fault> {
+    demanded(state, &StateKey::opened(account), "the opened element of a seat")
 }
 
 /// The seats of an epoch that the rules know to be there.

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use cpc_primitives::hash_chain::BEACON_STEPS;
 use cpc_primitives::limits::{
     BLOCK_BYTES_MAX, BLOCK_GAS_MAX, BPS_ONE, COMMITTEE_MAX, HEADER_BYTES_MAX, SEATS_MAX, SUPPLY_MAX, TREASURY_KEYS_MAX,
     TX_BYTES_MAX,
@@ -32,6 +33,8 @@ pub struct Params {
     pub seats_max: u32,
     /// The target time between two blocks, in milliseconds.
     pub interval_ms: u64,
+    /// Steps of the hash chain with which a validator feeds the beacon.
+    pub beacon_steps: u32,
     /// The most bytes of a block with its transactions.
     pub block_bytes_max: u32,
     /// The most gas of a block.
@@ -234,6 +237,7 @@ impl Params {
         at_least("blocks.epoch_blocks", self.epoch_blocks.into(), 2)?;
         within("staking.seats_max", self.seats_max.into(), 1, wide(SEATS_MAX))?;
         at_least("blocks.interval_ms", self.interval_ms.into(), 1)?;
+        within("blocks.beacon_steps", self.beacon_steps.into(), 1, BEACON_STEPS.into())?;
         // A header and the largest transaction fit every block.
         let bytes_min = wide(HEADER_BYTES_MAX).saturating_add(wide(TX_BYTES_MAX));
         within("blocks.bytes_max", self.block_bytes_max.into(), bytes_min, wide(BLOCK_BYTES_MAX))?;

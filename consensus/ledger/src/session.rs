@@ -10,6 +10,7 @@ use cpc_primitives::{
 };
 use wincode::{SchemaRead, SchemaWrite};
 
+use crate::beacon::Opening;
 use crate::block::{self, Executed};
 use crate::error::{BlockError, BlockReject, Failure, Reject, TxError};
 use crate::gas::{TRANSFER_GAS, intrinsic};
@@ -87,6 +88,7 @@ pub struct Session<'a, S: StateRead> {
     pub(crate) context: Context,
     pub(crate) seats: Seats,
     pub(crate) proposer: Address,
+    pub(crate) opening: Opening,
     pub(crate) supply_before: Supply,
     pub(crate) supply: Supply,
     pub(crate) working: Working,
@@ -115,6 +117,8 @@ impl<'a, S: StateRead> Session<'a, S> {
         let seat = seats.seat_of(&context.proposer);
         let seat = seat.ok_or(BlockReject::NoSeat { proposer: context.proposer, epoch: context.epoch })?;
         let proposer = seat.account;
+        // BLK-6: the beacon is what the proposer's hash chain has for this view.
+        let opening = Opening::check(params, state, seat, &context)?;
         let supply = supply(state)?;
         Ok(Self {
             params,
@@ -124,6 +128,7 @@ impl<'a, S: StateRead> Session<'a, S> {
             context,
             seats,
             proposer,
+            opening,
             supply_before: supply,
             supply,
             working: Working::default(),

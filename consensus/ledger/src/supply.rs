@@ -2,10 +2,10 @@
 
 use cpc_primitives::codec::encode;
 use cpc_primitives::state::{Account, Kind, StateKey};
-use cpc_primitives::{Amount, Fault};
+use cpc_primitives::{Amount, Digest, Fault};
 use wincode::{SchemaRead, SchemaWrite};
 
-use crate::records::{Rewards, Seats, Validator, parse};
+use crate::records::{Opened, Rewards, Seats, Validator, parse};
 
 /// Where all money is, and where it came from (SUP-1, STATE-5).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, SchemaRead, SchemaWrite)]
@@ -68,7 +68,9 @@ pub fn recount(entries: impl Iterator<Item = Result<(StateKey, Vec<u8>), Fault>>
             }
             Some(Kind::Supply) => recorded = Some(parse::<Supply>(&key, &value)?),
             Some(Kind::Seats) => drop(parse::<Seats>(&key, &value)?),
-            Some(Kind::Beacon) | None => {
+            Some(Kind::Beacon) => drop(parse::<Digest>(&key, &value)?),
+            Some(Kind::Opened) => drop(parse::<Opened>(&key, &value)?),
+            None => {
                 return Err(Fault::Damaged { detail: format!("{key:?} is of no kind that this version writes") });
             }
         }

@@ -21,6 +21,7 @@ mod kind {
     pub(super) const SEATS: u8 = 4;
     pub(super) const BEACON: u8 = 5;
     pub(super) const REWARDS: u8 = 6;
+    pub(super) const OPENED: u8 = 7;
 }
 
 /// What a record is, by the first byte of its key (STATE-1).
@@ -38,6 +39,8 @@ pub enum Kind {
     Beacon,
     /// What the running epoch's seats have earned.
     Rewards,
+    /// How far a validator's hash chain is opened.
+    Opened,
 }
 
 impl StateKey {
@@ -77,6 +80,11 @@ impl StateKey {
         Self::new(kind::REWARDS, &[])
     }
 
+    /// How far the hash chain of an account's validator is opened.
+    pub fn opened(account: &Address) -> Self {
+        Self::new(kind::OPENED, &account.0)
+    }
+
     /// What the record of this key is, where it is of a kind that is known.
     pub fn kind(&self) -> Option<Kind> {
         match *self.0.first()? {
@@ -86,6 +94,7 @@ impl StateKey {
             kind::SEATS => Some(Kind::Seats),
             kind::BEACON => Some(Kind::Beacon),
             kind::REWARDS => Some(Kind::Rewards),
+            kind::OPENED => Some(Kind::Opened),
             _ => None,
         }
     }

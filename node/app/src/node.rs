@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use cpc_engine::{Config, Ended, Link, LinkConfig, Pace, Running, Signer};
 use cpc_light::namespace;
-use cpc_primitives::{Epoch, Fault, SecretKey};
+use cpc_primitives::hash_chain::HashChain;
+use cpc_primitives::{Epoch, Fault, PublicKey, SecretKey};
 use tokio::sync::oneshot;
 
 use crate::api;
@@ -30,6 +31,8 @@ const API_STOP_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Seat {
     /// The key that votes.
     pub key: SecretKey,
+    /// The hash chain that feeds the beacon.
+    pub beacon: HashChain,
     /// The first epoch in which it may.
     pub votes_from: Epoch,
     /// Where the other seats connect.
@@ -52,6 +55,9 @@ pub enum NodeError {
     /// A part of it ended.
     #[error("{0} ended without being told to; what it said stands in the log")]
     Part(&'static str),
+    /// The seat has registered another hash chain.
+    #[error("the hash chain at hand is not the one that the seat of {0} has registered to feed the beacon")]
+    OtherChain(PublicKey),
     /// The network's parameters cannot be run with.
     #[error("an epoch of this network has {0} blocks; agreement needs at least 2")]
     Epochs(u64),
@@ -68,6 +74,10 @@ pub struct Node {
 impl Node {
     /// Starts agreement and the API over a chain that is open. Called within a runtime.
     pub fn start(chain: Arc<Chain>, seat: Seat, listener: tokio::net::TcpListener) -> Result<Self, NodeError> {
+        let key = seat.key.public();
+        if !chain.feed_beacon(&key, seat.beacon.clone())? {
+            return Err(NodeError::OtherChain(key));
+        }
         let running = Link::start(link_config(&chain, seat)?, chain.clone(), chain.disk())?;
         let (stop_api, told) = oneshot::channel::<()>();
         let server = tokio::spawn(api::serve(listener, Arc::clone(&chain), async {

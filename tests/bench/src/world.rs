@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow, ensure};
-use cpc_genesis::{ChainSpec, Genesis, Network, known_key};
+use cpc_genesis::{ChainSpec, Genesis, Network, known_beacon_chain, known_key};
 use cpc_ledger::{Context, GenesisAccount, Params, TRANSFER_GAS, account};
 use cpc_light::{Finalization, Proposal, ValidatorSet, Vote, namespace};
 use cpc_primitives::codec::encode;
+use cpc_primitives::hash_chain::HashChain;
 use cpc_primitives::state::{Account, StateKey};
 use cpc_primitives::tx::{Action, SignedTx, Transfer, TxBody};
-use cpc_primitives::{Address, Amount, Digest, Epoch, Header, Nonce, SecretKey, TimeMs, View, tree};
+use cpc_primitives::{Address, Amount, Epoch, Header, Nonce, SecretKey, TimeMs, View, tree};
 use cpc_store::Store;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -22,6 +23,7 @@ pub(crate) struct World {
     expected: Vec<Account>,
     keys: Vec<SecretKey>,
     validator: SecretKey,
+    beacon: HashChain,
     seats: ValidatorSet,
     namespace: Vec<u8>,
     next_sender: usize,
@@ -56,6 +58,7 @@ impl World {
         spec.faucet = None;
         // The last block of an epoch does more than others, and would fall into some rounds only.
         spec.params.epoch_blocks = 1 << 20;
+        let beacon_steps = spec.params.beacon_steps;
         let genesis = Genesis::build(spec)?;
         let expected = vec![Account { balance: FUNDS, nonce: Nonce(0) }; addresses.len()];
         Ok(Self {
@@ -66,6 +69,7 @@ impl World {
             expected,
             keys,
             validator: known_key("devnet/0/consensus"),
+            beacon: known_beacon_chain("devnet/0", beacon_steps),
             next_sender: 0,
             random: ChaCha8Rng::seed_from_u64(1),
         })
@@ -99,13 +103,16 @@ impl World {
 
     /// Where the block after a header is proposed.
     pub(crate) fn context(&self, parent: &Header) -> Context {
+        // In epoch 0 a view is the index of its element; whoever sleeps less than the longest gap opens just that one.
+        let view = View(parent.view.0 + 1);
+        let index = u32::try_from(view.0).expect("few blocks");
         Context {
             epoch: Epoch(0),
-            view: View(parent.view.0 + 1),
+            view,
             parent_view: parent.view,
             time: TimeMs(parent.time.0 + 1),
             proposer: self.validator.public(),
-            beacon: Digest::ZERO,
+            beacon: self.beacon.element(index).expect("a chain for more blocks than a run has"),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Values of every format from a seed: the same on every machine, and as awkward as their types allow.
 
-use cpc_ledger::{Params, Rewards, Seat, Seats, Supply, Upgrade, Validator};
+use cpc_ledger::{Opened, Params, Rewards, Seat, Seats, Supply, Upgrade, Validator};
 use cpc_light::{
     EpochLink, FinalityProof, ProofFile, ResultProof, SettlementProof, Start, StateProof, Subject, Terminal, TrustPath,
 };
@@ -313,8 +313,8 @@ structs! {
     Account { balance nonce }
     Upgrade { height version }
     Params {
-        chain version upgrades epoch_blocks seats_max interval_ms block_bytes_max block_gas_max gas_price_min
-        new_account_gas existential_minimum reward_initial reward_halving_blocks reward_seats fee_proposer settlement
+        chain version upgrades epoch_blocks seats_max interval_ms beacon_steps block_bytes_max block_gas_max
+        gas_price_min new_account_gas existential_minimum reward_initial reward_halving_blocks reward_seats fee_proposer settlement
         miners_cap reference_price committee_seats committee_quorum rotation_blocks lease_blocks
         challenge_window_blocks reward_per_job_min bond_factor_spot bond_factor unbonding_epochs evidence_epochs
         second_committee audit slash_downtime slash_wrong slash_equivocation treasury_threshold treasury_keys
@@ -323,6 +323,7 @@ structs! {
     Seat { key account stake }
     Supply { balances stake unbonding escrow bonds pending_rewards treasury burned minted genesis }
     Rewards { pot }
+    Opened { first index element }
     StateProof { key terminal bucket_siblings dense_mask dense_siblings }
     ResultProof { result path roots }
     SettlementProof { settlement path roots }

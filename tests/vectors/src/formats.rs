@@ -3,7 +3,7 @@
 use core::fmt::Debug;
 use std::sync::LazyLock;
 
-use cpc_ledger::{Params, Rewards, Seats, Supply, Upgrade, Validator};
+use cpc_ledger::{Opened, Params, Rewards, Seats, Supply, Upgrade, Validator};
 use cpc_light::limits::PROOF_FILE_BYTES_MAX;
 use cpc_light::{
     EpochLink, FinalityProof, ProofFile, ResultProof, SettlementProof, Start, StateProof, Subject, Terminal, TrustPath,
@@ -143,6 +143,7 @@ fn table() -> Vec<Format> {
         Seats: shape::seats();
         Supply: shape::supply();
         Rewards: shape::U128;
+        Opened: shape::parts([shape::U64, shape::U32, shape::DIGEST]);
         Terminal: shape::terminal();
         StateProof: shape::state_proof();
         ResultProof: shape::result_proof();

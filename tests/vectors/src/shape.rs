@@ -336,7 +336,7 @@ pub fn params() -> Shape {
     let (share, u8) = (|| Shape::Share, || Shape::Fixed(1));
     parts([
         parts([U64, U32, list(UPGRADES_MAX, upgrade())]),
-        parts([U64, U32, U64, U32, U64]),
+        parts([U64, U32, U64, U32, U32, U64]),
         parts([U128, U64, U128]),
         parts([U128, U64, share(), share()]),
         parts([share(), share(), share(), share()]),

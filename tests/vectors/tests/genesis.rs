@@ -27,6 +27,8 @@ fn numbers() -> Vec<Bent> {
         ("version-unknown", "version = 1", "version = 2"),
         ("epoch-of-one-block", "epoch_blocks = 240", "epoch_blocks = 1"),
         ("no-interval", "interval_ms = 500", "interval_ms = 0"),
+        ("no-beacon", "beacon_steps = 1048576", "beacon_steps = 0"),
+        ("beacon-chain-too-long", "beacon_steps = 1048576", "beacon_steps = 67108865"),
         ("blocks-too-small", "bytes_max = 8388608", "bytes_max = 66047"),
         ("blocks-too-large", "bytes_max = 8388608", "bytes_max = 8388609"),
         ("too-little-gas", "gas_max = 1000000000", "gas_max = 45999"),

@@ -46,7 +46,11 @@ fn every_field_of_a_header_is_demanded() {
     refused(|h| h.time = TimeMs(3_500), "time 3500 ms is not after the parent's time 3500 ms");
     refused(|h| h.time = TimeMs(0), "time 0 ms is not after the parent's time 3500 ms");
     refused(|h| h.proposer = key(ALICE).public(), &format!("the proposer {} holds no seat", key(ALICE).public()));
-    refused(|h| h.beacon = one, &format!("the beacon is not active: it must be {zero}, found {one}"));
+    refused(
+        |h| h.beacon = one,
+        "the beacon is not element 11 of the proposer's hash chain: the way to its element 10: ",
+    );
+    refused(|h| h.beacon = zero, "the beacon is zero bytes, but element 11 of the proposer's hash chain is due");
     refused(|h| h.tx_root = zero, "the root over the transactions: expected ");
     refused(|h| h.state_root = zero, "the root of the state: expected ");
     refused(|h| h.compute_root = zero, "the root over results and settlements: expected ");
@@ -57,8 +61,9 @@ fn every_field_of_a_header_is_demanded() {
 #[test]
 fn one_millisecond_and_one_view_are_enough_and_views_may_be_skipped() {
     let (world, _, txs) = next_block(5);
-    for (view, time) in [(3, 3_501), (u64::MAX, u64::MAX)] {
-        let context = Context { view: View(view), time: TimeMs(time), ..world.context() };
+    for (skipped, time) in [(0, 3_501), (4, 3_502), (1 << 60, u64::MAX)] {
+        let context = Context { time: TimeMs(time), ..world.context_of(VALIDATORS[0].0, skipped) };
+        assert_eq!(context.view, View(3 + skipped));
         let header = world.build(context, &txs).expect("a good block");
         world.check(&header, &txs).expect("valid");
     }
@@ -68,8 +73,7 @@ fn one_millisecond_and_one_view_are_enough_and_views_may_be_skipped() {
 fn every_seat_may_propose_and_is_paid_for_it() {
     let (world, _, txs) = next_block(5);
     let (second, _) = VALIDATORS[1];
-    let context = Context { proposer: key(second + 100).public(), ..world.context() };
-    let header = world.build(context, &txs).expect("a good block");
+    let header = world.build(world.context_of(second, 0), &txs).expect("a good block");
     let applied = world.check(&header, &txs).expect("valid");
     let state = world.after(applied.delta());
     let account = cpc_ledger::account(&state, &address(second)).expect("readable").expect("an account");
@@ -210,11 +214,13 @@ fn a_node_without_the_next_rules_stops_before_them() {
 #[test]
 fn a_state_without_its_records_is_a_fault_and_not_a_verdict() {
     use cpc_primitives::state::StateKey;
-    let missing = [StateKey::supply(), StateKey::seats(Epoch(0)), StateKey::rewards()];
+    let opened = StateKey::opened(&address(VALIDATORS[0].0));
+    let missing = [StateKey::supply(), StateKey::seats(Epoch(0)), StateKey::rewards(), StateKey::beacon(), opened];
     for key in missing {
         let mut world = World::new();
+        let context = world.context();
         world.state.remove(&key);
-        let error = world.build(world.context(), &[]).expect_err("a fault");
+        let error = world.build(context, &[]).expect_err("a fault");
         assert!(matches!(error, BlockError::Fault(Fault::Damaged { .. })), "{error:?}");
         assert!(error.to_string().contains(&format!("{key:?}")), "{error}");
     }

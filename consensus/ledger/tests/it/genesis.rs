@@ -1,12 +1,13 @@
 //! The state of block 0: what is in it, and every reason to refuse one.
 
 use cpc_ledger::{
-    GenesisAccount, GenesisReject, GenesisValidator, Params, genesis_state, recount, seats, supply, validator as stored,
+    GenesisAccount, GenesisReject, GenesisValidator, Opened, Params, genesis_state, recount, seats, supply,
+    validator as stored,
 };
 use cpc_primitives::tx::{KeyUse, ProvenKey};
-use cpc_primitives::{Address, Amount, ChainId, Epoch, Fault};
+use cpc_primitives::{Address, Amount, ChainId, Digest, Epoch, Fault};
 
-use crate::world::{ALICE, BOB, State, address, key, params, units, validator, validators};
+use crate::world::{ALICE, BOB, State, address, chain_of, key, params, units, validator, validators};
 
 /// Everything that a genesis is made of, to be bent.
 struct Draft {
@@ -44,14 +45,18 @@ fn refused(bend: impl FnOnce(&mut Draft), message: &str) {
 #[test]
 fn a_genesis_writes_every_record_and_nothing_else() {
     let state = made(draft()).expect("a good genesis");
-    // Three accounts (one validator has none of its own), two validators, totals, pot, two sets.
-    assert_eq!(state.len(), 3 + 2 + 1 + 1 + 2);
+    // Three accounts (one validator has none of its own), two validators and their chains, totals, pot, beacon, two sets.
+    assert_eq!(state.len(), 3 + 2 + 2 + 1 + 1 + 1 + 2);
     let balance = |number| {
         cpc_ledger::account(&state, &address(number)).expect("readable").map(|account| account.balance.units())
     };
     assert_eq!([ALICE, 11, 12, BOB].map(balance), [Some(100), Some(10), Some(0), None]);
     let found = stored(&state, &address(11)).expect("readable").expect("written");
     assert_eq!((found.stake, found.registration), (units(300), validator(11, 300).registration));
+    let opened = Opened { first: Epoch(0), index: 0, element: chain_of(11).end() };
+    assert_eq!(cpc_ledger::opened(&state, &address(11)), Ok(Some(opened)));
+    assert_eq!(cpc_ledger::opened(&state, &address(ALICE)), Ok(None));
+    assert_eq!(cpc_ledger::beacon(&state), Ok(Digest::ZERO));
 
     let totals = supply(&state).expect("readable");
     assert_eq!((totals.balances, totals.stake, totals.treasury), (units(110), units(400), units(7)));

@@ -30,6 +30,9 @@ fn the_bounds_of_blocks_hold() {
     fits(|p| p.seats_max = 256);
     refused(|p| p.seats_max = 257, "staking.seats_max is 257, it must be at most 256");
     refused(|p| p.interval_ms = 0, "blocks.interval_ms is 0, it must be at least 1");
+    refused(|p| p.beacon_steps = 0, "blocks.beacon_steps is 0, it must be at least 1");
+    fits(|p| p.beacon_steps = 1 << 26);
+    refused(|p| p.beacon_steps = (1 << 26) + 1, "blocks.beacon_steps is 67108865, it must be at most 67108864");
     fits(|p| p.block_bytes_max = 66_048);
     refused(|p| p.block_bytes_max = 66_047, "blocks.bytes_max is 66047, it must be at least 66048");
     fits(|p| p.block_bytes_max = 8 << 20);

@@ -28,7 +28,8 @@ use cpc_vectors::golden;
 use crate::accounts::oversized;
 use crate::blocks::next_block;
 use crate::world::{
-    ALICE, BOB, CAROL, NOBODY, State, World, address, body, key, params, root, send, transfer, units, verified,
+    ALICE, BOB, CAROL, NOBODY, State, VALIDATORS, World, address, body, chain_of, key, params, root, send, transfer,
+    units, verified,
 };
 
 /// One entry of a golden file: its name, its world, and what is tried on it.
@@ -48,6 +49,8 @@ const SOME_GAS: &str = "some gas used";
 const FEW_BYTES: &str = "few bytes left";
 /// The parent has the largest height.
 const LAST_HEIGHT: &str = "last height";
+/// The proposer's hash chain has no more elements.
+const CHAIN_ENDED: &str = "hash chain ended";
 
 fn case(name: &str, world: &str, bytes: impl IntoIterator<Item = Vec<u8>>) -> Entry {
     Entry { name: name.to_owned(), world: world.to_owned(), tried: bytes.into_iter().collect() }
@@ -86,10 +89,10 @@ fn transactions() {
 // VEC-11, BLK-9: each field of a header, bent, is refused by its name.
 #[test]
 fn blocks() {
-    let (world, _, _) = next_block(5);
-    let last = Header { height: Height(u64::MAX), ..world.tip.clone() };
-    let worlds =
-        [(STANDARD, &world.tip), (LAST_HEIGHT, &last)].map(|(name, parent)| written(name, &world, parent, None));
+    let worlds = [STANDARD, LAST_HEIGHT, CHAIN_ENDED].map(|name| {
+        let world = before_block(name);
+        written(name, &world, &world.tip, None)
+    });
     let preamble = "Blocks as they come from outside, and what is said of each (VEC-11).\n\
         A world is the parameters, the header of the parent, and the state after it; 00*N stands for N zero bytes.\n\
         The state root of these headers is not that of the tree: it is the digest under the tag of a state's value of\n\
@@ -273,6 +276,14 @@ fn bent_blocks() -> Vec<Entry> {
     let unjail = body(1, Action::Unjail(Unjail {})).sign(&key(ALICE));
     let large = body(1, Action::AddVerdicts(oversized())).sign(&key(ALICE));
     let honest = block(header.clone(), &txs).encode();
+    let [first, second] = VALIDATORS.map(|(number, _)| number);
+    let element = |seat, index| chain_of(seat).element(index).expect("a long chain");
+    // A block without transactions, after so many views without any.
+    let valid = |name: &str, on: &str, skipped: u64| {
+        let world = before_block(on);
+        let header = world.build(world.context_of(first, skipped), &[]).expect("a good block");
+        case(name, on, [block(header, &[]).encode()])
+    };
     let past = case("no height is left", LAST_HEIGHT, [honest.clone()]);
     vec![
         case("a valid block", STANDARD, [honest.clone()]),
@@ -286,7 +297,15 @@ fn bent_blocks() -> Vec<Entry> {
         bent("another parent", &|h| h.parent = BlockId(Digest::ZERO)),
         bent("a time that does not rise", &|h| h.time = TimeMs(3_500)),
         bent("a proposer without a seat", &|h| h.proposer = key(ALICE).public()),
-        bent("a beacon before its time", &|h| h.beacon = Digest([1; 32])),
+        bent("a beacon that opens nothing", &|h| h.beacon = Digest([1; 32])),
+        bent("no beacon where an element is due", &|h| h.beacon = Digest::ZERO),
+        bent("the element of the view before", &|h| h.beacon = element(first, 10)),
+        bent("the element of the view after", &|h| h.beacon = element(first, 12)),
+        bent("the element of another seat", &|h| h.beacon = element(second, 11)),
+        bent("an element in a view that has none", &|h| (h.view, h.beacon) = (View(9), element(first, 17))),
+        valid("a block in a view that has no element", STANDARD, 6),
+        case("an element after the end of the chain", CHAIN_ENDED, [honest.clone()]),
+        valid("a block after the end of the chain", CHAIN_ENDED, 0),
         bent("another root over the transactions", &|h| h.tx_root = Digest::ZERO),
         bent("another root of the state", &|h| h.state_root = Digest::ZERO),
         bent("another root over results", &|h| h.compute_root = Digest::ZERO),
@@ -365,19 +384,28 @@ fn fill(name: &str, session: &mut Session<'_, State>) {
     }
 }
 
+/// The world of some blocks that a block is tried on.
+fn before_block(name: &str) -> World {
+    let (mut world, _, _) = next_block(5);
+    match name {
+        STANDARD => {}
+        LAST_HEIGHT => world.tip.height = Height(u64::MAX),
+        // Ten elements are open: the eleventh is one too many.
+        CHAIN_ENDED => world.params.beacon_steps = 10,
+        other => panic!("no world is called {other}"),
+    }
+    world
+}
+
 /// What is said of a block.
 fn say_block(world: &str, bytes: &[Vec<u8>]) -> Vec<String> {
-    let (on, _, _) = next_block(5);
-    let mut parent = on.tip.clone();
-    if world == LAST_HEIGHT {
-        parent.height = Height(u64::MAX);
-    }
+    let on = before_block(world);
     let say = |bytes: &Vec<u8>| -> Result<(), String> {
         let block = Block::decode(bytes).map_err(|error| format!("does not decode: {error}"))?;
         let Block { header, txs } = block;
         let txs = Verifier::new(16).verify(txs.into_inner()).map_err(|bad| format!("signature: {bad}"))?;
         let executed =
-            apply(&on.params, &on.state, &parent, &header, &txs).map_err(|error| format!("refused: {error}"))?;
+            apply(&on.params, &on.state, &on.tip, &header, &txs).map_err(|error| format!("refused: {error}"))?;
         let state_root = root(&on.after(executed.delta()));
         executed.check(&header, state_root).map_err(|error| format!("refused: {error}"))?;
         Ok(())

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use cpc_ledger::{
     Applied, BlockError, Context, Delta, GenesisAccount, GenesisValidator, Params, Receipt, Session, Settlement,
-    Supply, TxError, VerifiedTx, Verifier, apply, genesis_state,
+    Supply, TxError, VerifiedTx, Verifier, apply, beacon_due, genesis_state,
 };
 use cpc_primitives::codec::Bounded;
+use cpc_primitives::hash_chain::HashChain;
 use cpc_primitives::state::{Account, StateKey};
 use cpc_primitives::tx::{Action, ChainEnds, KeyUse, ProvenKey, Registration, SignedTx, Transfer, TxBody};
 use cpc_primitives::{
@@ -50,6 +51,7 @@ pub(crate) fn params() -> Params {
         epoch_blocks: 4,
         seats_max: 16,
         interval_ms: 500,
+        beacon_steps: 512,
         block_bytes_max: 100_000,
         block_gas_max: Gas(1_000_000),
         gas_price_min: units(2),
@@ -105,11 +107,16 @@ pub(crate) fn validator(number: u8, stake: u128) -> GenesisValidator {
         network: prove(200, KeyUse::Network),
         consensus_addresses: Bounded::default(),
         network_addresses: Bounded::default(),
-        chains: ChainEnds { beacon: Digest::ZERO, secrets: Digest::ZERO },
+        chains: ChainEnds { beacon: chain_of(number).end(), secrets: Digest::ZERO },
         kernels: Bounded::default(),
         commission: share(0),
     };
     GenesisValidator { account, stake: units(stake), registration }
+}
+
+/// The hash chain of a validator, as long as the network's.
+pub(crate) fn chain_of(number: u8) -> HashChain {
+    HashChain::build(Digest([number; 32]), params().beacon_steps)
 }
 
 pub(crate) fn validators() -> Vec<GenesisValidator> {
@@ -178,19 +185,24 @@ impl World {
         Self { tip: genesis_header(&params), params, state }
     }
 
-    /// The context of the next block, proposed by the first validator.
+    /// The context of the next block, proposed by the first validator in the view after the parent's.
     pub(crate) fn context(&self) -> Context {
+        self.context_of(VALIDATORS[0].0, 0)
+    }
+
+    /// The context of the next block, proposed by a validator after so many views without a block.
+    pub(crate) fn context_of(&self, proposer: u8, skipped: u64) -> Context {
         let height = self.tip.height.next().expect("far from the last");
         let epoch = self.params.epoch_of(height);
         let parent_view = if epoch == self.tip.epoch { self.tip.view } else { View(0) };
-        Context {
-            epoch,
-            view: View(parent_view.0 + 1),
-            parent_view,
-            time: TimeMs(self.tip.time.0 + 500),
-            proposer: key(VALIDATORS[0].0 + 100).public(),
-            beacon: Digest::ZERO,
-        }
+        let view = View(parent_view.0 + 1 + skipped);
+        let key = key(proposer + 100).public();
+        let time = TimeMs(self.tip.time.0 + 500);
+        // Whoever holds no seat is refused for that, whatever it opens.
+        let due = beacon_due(&self.params, &self.state, &key, epoch, view);
+        let beacon =
+            due.map_or(Digest::ZERO, |due| due.preimage(&chain_of(proposer)).expect("as long as the network's"));
+        Context { epoch, view, parent_view, time, proposer: key, beacon }
     }
 
     pub(crate) fn session(&self) -> Session<'_, State> {

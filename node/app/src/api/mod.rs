@@ -334,7 +334,9 @@ async fn account_proof(
 fn no_proof(none: &NoProof) -> Problem {
     let (status, code, hint) = match none {
         NoProof::Fault(fault) => return broken(fault),
-        NoProof::OnlyGenesis | NoProof::NotYet { .. } => (StatusCode::SERVICE_UNAVAILABLE, "no_final_block", "wait for a block"),
+        NoProof::OnlyGenesis | NoProof::NotYet { .. } => {
+            (StatusCode::SERVICE_UNAVAILABLE, "no_final_block", "wait for a block")
+        }
         NoProof::EpochAhead { .. } => {
             (StatusCode::BAD_REQUEST, "epoch_ahead", "GET /api/v1/status says the epoch of the last final block")
         }

@@ -5,11 +5,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use cpc_engine::{ExecuteError, Seat, Slot, Tip};
-use cpc_ledger::{BlockError, Context, Executed, Receipt, Reject, Session, StateRead, TxError, VerifiedTx};
+use cpc_ledger::{
+    BlockError, Context, Executed, Receipt, Reject, Session, StateRead, TxError, VerifiedTx, beacon_due, opened,
+};
 use cpc_light::ConflictingVotes;
 use cpc_primitives::codec::encode;
+use cpc_primitives::hash_chain::HashChain;
 use cpc_primitives::state::StateKey;
-use cpc_primitives::{Block, BlockId, Bounded, Digest, Epoch, Fault, Header, Height};
+use cpc_primitives::{Block, BlockId, Bounded, Epoch, Fault, Header, Height, PublicKey};
 use cpc_store::{Base, Overlay, StoreError};
 
 use super::{Chain, Receipts};
@@ -103,6 +106,25 @@ impl Candidates {
 }
 
 impl Chain {
+    /// Takes the hash chain with which a seat feeds the beacon; whether it is the one that the seat of this key has
+    /// registered, where it has a seat by now.
+    pub fn feed_beacon(&self, key: &PublicKey, beacon: HashChain) -> Result<bool, Fault> {
+        let base = self.store.base();
+        let epoch = self.params().epoch_of(self.tip().height());
+        let mut registered = true;
+        for epoch in [Some(epoch), epoch.next()].into_iter().flatten() {
+            let seat = cpc_ledger::seats(&base, epoch)?.and_then(|seats| seats.seat_of(key).copied());
+            let Some(seat) = seat else { continue };
+            let last = opened(&base, &seat.account)?;
+            registered &= last.is_some_and(|last| beacon.element(last.index) == Some(last.element));
+        }
+        if registered {
+            // A chain is given once, before agreement starts.
+            let _ = self.beacon.set(beacon);
+        }
+        Ok(registered)
+    }
+
     fn candidates(&self) -> MutexGuard<'_, Candidates> {
         // Candidates are only ever added and removed whole.
         self.candidates.lock().unwrap_or_else(PoisonError::into_inner)
@@ -162,9 +184,8 @@ impl Chain {
         let executed = cpc_ledger::apply(self.params(), &ground, &parent, header, &txs)
             .map_err(|error| Self::judge(&ground, header.parent, error))?;
         let overlay = self.grow(&ground, header.parent, &executed)?;
-        let applied = executed
-            .check(header, overlay.root())
-            .map_err(|error| Self::judge(&ground, header.parent, error))?;
+        let applied =
+            executed.check(header, overlay.root()).map_err(|error| Self::judge(&ground, header.parent, error))?;
         let receipts = receipts_of(applied.into_parts().2)?;
         self.candidates().insert(Candidate { block: Arc::new(block.clone()), overlay, receipts });
         Ok(())
@@ -174,11 +195,16 @@ impl Chain {
     fn build_block(&self, slot: &Slot) -> Result<Block, ExecuteError> {
         let Slot { epoch, view, parent_view, parent: parent_id, proposer, time } = *slot;
         let (parent, ground) = self.ground(&parent_id)?;
-        let context = Context { epoch, view, parent_view, time, proposer, beacon: Digest::ZERO };
+        let due = beacon_due(self.params(), &ground, &proposer, epoch, view);
+        let due = due.map_err(|error| Self::judge(&ground, parent_id, error))?;
+        // Whoever cannot open what is due cannot propose: its start has checked that it can.
+        let cannot = || Fault::Invariant { detail: format!("the hash chain at hand has not what is due: {due:?}") };
+        let beacon = self.beacon.get().and_then(|chain| due.preimage(chain)).ok_or_else(cannot);
+        let beacon = beacon.map_err(ExecuteError::Fault)?;
+        let context = Context { epoch, view, parent_view, time, proposer, beacon };
         let waiting = self.waiting_in(&parent_id);
         let candidates = self.pending().candidates(self.params().block_bytes_max as usize);
-        let candidates: Vec<VerifiedTx> =
-            candidates.into_iter().filter(|tx| !waiting.contains(&tx.hash())).collect();
+        let candidates: Vec<VerifiedTx> = candidates.into_iter().filter(|tx| !waiting.contains(&tx.hash())).collect();
         Self::prefetch(&ground, parent_id, &candidates)?;
         let begun = Session::begin(self.params(), &ground, &parent, context);
         let mut session = begun.map_err(|error| Self::judge(&ground, parent_id, error))?;
@@ -243,10 +269,12 @@ impl Chain {
             let candidate = candidates.by_id.get(&id).ok_or_else(absent)?;
             (Arc::clone(&candidate.overlay), candidate.receipts.clone())
         };
-        self.store.commit(&overlay, block, certificate.unwrap_or_default(), &receipts).map_err(|error| match error {
-            StoreError::Fault(fault) => fault,
-            other => Fault::Invariant { detail: other.to_string() },
-        })?;
+        self.store.commit(&overlay, block, certificate.unwrap_or_default(), &receipts).map_err(
+            |error| match error {
+                StoreError::Fault(fault) => fault,
+                other => Fault::Invariant { detail: other.to_string() },
+            },
+        )?;
         self.settle(block)
     }
 
@@ -296,7 +324,8 @@ impl Chain {
 
 fn receipts_of(receipts: Vec<Receipt>) -> Result<Vec<u8>, ExecuteError> {
     let receipts = Receipts::new(receipts);
-    let receipts = receipts.map_err(|error| Fault::Invariant { detail: format!("the receipts of a block: {error}") })?;
+    let receipts =
+        receipts.map_err(|error| Fault::Invariant { detail: format!("the receipts of a block: {error}") })?;
     Ok(encode(&receipts))
 }
 

@@ -5,13 +5,14 @@ pub mod pending;
 mod proofs;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cpc_genesis::{Genesis, known_key};
 use cpc_ledger::{Params, Receipt, Reject, StateRead, Supply, TRANSFER_GAS, VerifiedTx, Verifier};
 use cpc_light::EpochLink;
 use cpc_primitives::codec::decode;
+use cpc_primitives::hash_chain::HashChain;
 use cpc_primitives::kv::Kv;
 use cpc_primitives::limits::TXS_PER_BLOCK_MAX;
 use cpc_primitives::state::{Account, StateKey};
@@ -54,6 +55,8 @@ pub struct Chain {
     verifier: Verifier,
     pending: Mutex<Pending>,
     candidates: Mutex<Candidates>,
+    /// What this node's seat feeds the beacon with, where it has one.
+    beacon: OnceLock<HashChain>,
     faucet: Mutex<FaucetState>,
 }
 
@@ -240,6 +243,7 @@ impl Chain {
             verifier: Verifier::new(VERIFIED_MAX),
             pending: Mutex::default(),
             candidates: Mutex::default(),
+            beacon: OnceLock::new(),
             faucet: Mutex::new(FaucetState { next: Nonce(0), last: None }),
         };
         chain.index.catch_up(u64::MAX)?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 use cpc_engine::LinkError;
-use cpc_genesis::known_key;
+use cpc_genesis::{known_beacon_chain, known_key};
 use cpc_primitives::{Epoch, SecretKey};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -80,13 +80,10 @@ async fn serve(
     let address = listener.local_addr().map_err(cannot)?;
     let listener = tokio::net::TcpListener::from_std(listener).map_err(cannot)?;
 
-    let seat = Seat {
-        key,
-        votes_from: Epoch(0),
-        listen: CONSENSUS_LISTEN,
-        dir: dir.join(VOTES),
-        interval: None,
-    };
+    let genesis = chain.genesis();
+    let beacon = known_beacon_chain(&format!("{}/0", genesis.spec.name), genesis.spec.params.beacon_steps);
+    let seat =
+        Seat { key, beacon, votes_from: Epoch(0), listen: CONSENSUS_LISTEN, dir: dir.join(VOTES), interval: None };
     let mut node = Node::start(Arc::clone(&chain), seat, listener).map_err(|error| node_failure(&error))?;
 
     let [mut interrupt, mut terminate] = signals()?;
@@ -184,7 +181,9 @@ fn node_failure(error: &NodeError) -> Failure {
     let failure = Failure::new(Exit::Failed, error.to_string());
     match error {
         NodeError::Fault(fault) => Failure::new(fault_exit(fault), fault.to_string()),
-        NodeError::Link(LinkError::Listen { .. }) => failure.hint("another node runs with this seat, or something else uses its port"),
+        NodeError::Link(LinkError::Listen { .. }) => {
+            failure.hint("another node runs with this seat, or something else uses its port")
+        }
         _ => failure,
     }
 }
