@@ -10,6 +10,7 @@ pub mod frame;
 pub mod numerics;
 pub mod rendering;
 pub mod simd;
+pub mod synthetic;
 
 pub use frame::{
     BadSpec, Checker, Cpu, Effort, Executor, Inputs, Job, Judgement, Kernel, Output, Plan, PreparedTask, Price,

@@ -148,7 +148,7 @@ mod tests {
         };
         let decisions: Vec<String> = names(folder().join("../../docs/adr")).collect();
         let mut seen = 0u32;
-        for part in ["codec", "ed25519", "genesis", "ledger", "tree", "votes"] {
+        for part in ["codec", "ed25519", "genesis", "kernels", "ledger", "tree", "votes"] {
             for file in names(folder().join(part)) {
                 for record in records(&format!("{part}/{file}")) {
                     let number = record.strip_prefix("adr-").expect("adr-NNNN");

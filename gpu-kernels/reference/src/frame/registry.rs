@@ -8,6 +8,7 @@ use cpc_primitives::result::{BlobRef, KernelId};
 
 use crate::frame::{BadSpec, Kernel, Plan};
 use crate::rendering::Rendering;
+use crate::synthetic::Synthetic;
 
 /// The kernels that this build has.
 pub struct Registry {
@@ -17,7 +18,7 @@ pub struct Registry {
 impl Registry {
     /// Every kernel of this build.
     pub fn all() -> Self {
-        Self { kernels: vec![Arc::new(Rendering)] }
+        Self { kernels: vec![Arc::new(Synthetic), Arc::new(Rendering)] }
     }
 
     /// The kernels, in the order of their challenges.

@@ -5,6 +5,17 @@
 
 #![allow(unsafe_code)]
 
+pub mod carry;
+#[cfg(target_arch = "x86_64")]
+mod carry_avx512;
+pub mod dot;
+pub mod field;
+#[cfg(target_arch = "x86_64")]
+mod field_avx2;
+#[cfg(target_arch = "x86_64")]
+mod field_avx512;
+pub mod scale;
+
 use core::fmt;
 use std::sync::OnceLock;
 
