@@ -268,7 +268,7 @@ where
         let me = self.config.signer.public();
         let begins = self.chain.tip().height < self.first_of(epoch) || self.chain.tip().height == Height(0);
         let permission = if seats.iter().any(|seat| seat.key == me) {
-            permission(&self.context, &*self.kv, &me, epoch, begins, self.config.votes_from).await?
+            permission(&self.context, &*self.kv, &self.config, epoch, begins).await?
         } else {
             Permission::NoSeat
         };
@@ -291,7 +291,7 @@ where
         );
         let rng = self.context.child("witness");
         let witness = AttributableReporter::new(rng, scheme.clone(), witness, Sequential, true);
-        let partition = journal(&me, epoch, votes);
+        let partition = journal(&self.config.partition_prefix, &me, epoch, votes);
         let floor = self.floor(epoch, &partition).await?;
         let pace = self.config.pace;
         let engine = Engine::new(
@@ -387,7 +387,8 @@ where
         let Some(old) = epoch.0.checked_sub(JOURNALS_KEPT).map(Epoch) else { return };
         for votes in [true, false] {
             // One that is not there is no error, and one that cannot be removed costs only its room.
-            let _ = self.context.remove(&journal(&self.config.signer.public(), old, votes), None).await;
+            let partition = journal(&self.config.partition_prefix, &self.config.signer.public(), old, votes);
+            let _ = self.context.remove(&partition, None).await;
         }
     }
 }

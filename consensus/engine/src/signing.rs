@@ -9,6 +9,8 @@ use cpc_primitives::hash::hex;
 use cpc_primitives::kv::{Batch, Durability, Kv, Space};
 use cpc_primitives::{Epoch, Fault, PublicKey};
 
+use crate::validator::Config;
+
 /// The marks: by key and epoch.
 pub(crate) const MARKS: Space = Space("vote-marks");
 
@@ -26,9 +28,9 @@ pub(crate) enum Permission {
 }
 
 /// The partition of a key's votes in an epoch. Whoever only watches writes into another one, which proves nothing.
-pub(crate) fn journal(key: &PublicKey, epoch: Epoch, votes: bool) -> String {
+pub(crate) fn journal(prefix: &str, key: &PublicKey, epoch: Epoch, votes: bool) -> String {
     let what = if votes { "votes" } else { "watch" };
-    format!("{what}-{}-{epoch}", hex(&key.bytes()[..8]))
+    format!("{prefix}{what}-{}-{epoch}", hex(&key.bytes()[..8]))
 }
 
 /// Whether a partition holds anything.
@@ -46,17 +48,17 @@ pub(crate) async fn is_there<E: Storage>(context: &E, partition: &str) -> Result
 pub(crate) async fn permission<E: Storage>(
     context: &E,
     kv: &dyn Kv,
-    key: &PublicKey,
+    config: &Config,
     epoch: Epoch,
     begins: bool,
-    not_before: Epoch,
 ) -> Result<Permission, Fault> {
+    let (key, not_before) = (&config.signer.public(), config.votes_from);
     // SAFE-4: a key that came from elsewhere may have voted there.
     if epoch < not_before {
         return Ok(Permission::Waits(not_before));
     }
     // SAFE-1: the journal is here, and with it every vote.
-    if is_there(context, &journal(key, epoch, true)).await? {
+    if is_there(context, &journal(&config.partition_prefix, key, epoch, true)).await? {
         return Ok(Permission::Vote);
     }
     // SAFE-2: it was here, and is gone.

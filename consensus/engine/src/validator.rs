@@ -83,6 +83,8 @@ pub struct Config {
     pub pace: Pace,
     /// Messages of one channel that a peer may send in a second.
     pub messages_per_second: NonZeroU32,
+    /// What the names of this validator's partitions begin with, where several share a disk.
+    pub partition_prefix: String,
 }
 
 /// Who may connect, kept up to date at every epoch.
@@ -194,7 +196,7 @@ where
             provider: schemes.clone(),
             epocher: epocher.clone(),
             start: beginning(&*chain, &*kv)?,
-            partition_prefix: PARTITION.to_owned(),
+            partition_prefix: format!("{}{PARTITION}", config.partition_prefix),
             mailbox_size: MAILBOX,
             view_retention: VIEWS_KEPT,
             prunable_items_per_section: ITEMS_PER_SECTION,

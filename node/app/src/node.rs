@@ -137,6 +137,7 @@ fn link_config(chain: &Chain, seat: Seat) -> Result<LinkConfig, NodeError> {
             block_bytes_max: params.block_bytes_max,
             pace: Pace::of(interval),
             messages_per_second: NonZeroU32::new(messages).expect("not zero"),
+            partition_prefix: String::new(),
         },
     })
 }

@@ -427,6 +427,19 @@ impl Chain {
         self.store.create_snapshot(parent, beside)
     }
 
+    /// Counts everything: the store's rows, and the money in the state against its running totals.
+    pub fn audit(&self) -> Result<(), String> {
+        let mut entries = Vec::new();
+        let report = self.store.check(&mut |key, value| entries.push(Ok((key.clone(), value.to_vec()))));
+        let report = report.map_err(|error| error.to_string())?;
+        if !report.is_sound() {
+            return Err(format!("{report:?}"));
+        }
+        let counted = cpc_ledger::recount(entries.into_iter()).map_err(|fault| fault.to_string())?;
+        let (kept, _) = self.supply().map_err(|fault| fault.to_string())?;
+        if counted == kept { Ok(()) } else { Err(format!("counted {counted:?}, kept {kept:?}")) }
+    }
+
     /// Transactions that wait for a block.
     pub fn pending_count(&self) -> usize {
         self.pending().count()
