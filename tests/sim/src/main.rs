@@ -6,6 +6,7 @@ use std::time::Instant;
 use cpc_sim::{Plan, run};
 
 fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).without_time().init();
     let mut numbers = std::env::args().skip(1).filter_map(|text| text.parse::<u64>().ok());
     let (first, count) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(1));
     let begin = Instant::now();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use commonware_cryptography::ed25519::PublicKey as Key;
 use commonware_p2p::simulated::{self, Link, Oracle};
@@ -16,7 +16,7 @@ use cpc_engine::{Config, Ended, Pace, Signer, key_of, network_message_bytes_max,
 use cpc_genesis::{ChainSpec, Genesis, Network as Known, known_key};
 use cpc_ledger::{GenesisAccount, GenesisValidator};
 use cpc_light::{ValidatorSet, namespace};
-use cpc_primitives::hash_chain::advance;
+use cpc_primitives::hash_chain::{HashChain, advance};
 use cpc_primitives::tx::{Action, ChainEnds, KeyUse, ProvenKey, Registration, Transfer, TxBody};
 use cpc_primitives::{Address, Amount, Bounded, Bps, Digest, Domain, Epoch, Gas, Height, Nonce, SecretKey};
 use cpc_store::{MemKv, Options, Store};
@@ -36,6 +36,8 @@ const BLOCK_BYTES: u32 = 128 * 1024;
 const HEALED_MS: u64 = 240_000;
 /// How often the world is looked at.
 const LOOK_MS: u64 = 20;
+/// Elements of a validator's hash chain.
+const BEACON_STEPS: u32 = 4_096;
 /// Who pays for the transfers.
 const PAYERS: usize = 8;
 const QUOTA: u32 = 4_096;
@@ -61,7 +63,9 @@ pub struct Report {
 
 /// Runs the world of a plan.
 pub fn run(plan: &Plan) -> Report {
-    let config = deterministic::Config::new().with_seed(plan.seed).with_timeout(Some(Duration::from_secs(3_600)));
+    // The world begins when its chain does.
+    let start = SystemTime::UNIX_EPOCH + Duration::from_millis(genesis_of(plan).header.time.0);
+    let config = deterministic::Config::new().with_seed(plan.seed).with_start_time(start);
     let plan = plan.clone();
     deterministic::Runner::new(config).start(|context| async move { World::begin(context, plan).await.go().await })
 }
@@ -223,6 +227,8 @@ impl World {
         for (copy, network) in ends.into_iter().take(runs).enumerate() {
             let disk = Arc::clone(&self.places[who].disks[copy]);
             let chain = open(&disk, &self.genesis);
+            let fed = chain.feed_beacon(&self.keys[who].public(), beacon(who)).expect("the disk can be read");
+            assert!(fed, "a validator's chain is the one that it has registered");
             if copy == 0 {
                 self.places[who].chain = Arc::clone(&chain);
             }
@@ -393,6 +399,11 @@ fn payer_key(payer: usize) -> SecretKey {
     known_key(&format!("sim/payer/{payer}"))
 }
 
+/// The chain with which a validator feeds the beacon: short, as its world is.
+fn beacon(who: usize) -> HashChain {
+    HashChain::build(Domain::PublicKnownSeed.hash_bytes(label(who, "beacon-chain").as_bytes()), BEACON_STEPS)
+}
+
 fn library_key(key: &SecretKey) -> Key {
     key_of(&key.public()).expect("a key")
 }
@@ -404,6 +415,7 @@ fn genesis_of(plan: &Plan) -> Genesis {
     spec.params.epoch_blocks = EPOCH_BLOCKS;
     spec.params.interval_ms = plan.interval_ms.max(1);
     spec.params.block_bytes_max = BLOCK_BYTES;
+    spec.params.beacon_steps = BEACON_STEPS;
     spec.faucet = None;
     let chain = spec.params.chain;
     let rich = |key: &SecretKey| GenesisAccount {
@@ -429,10 +441,7 @@ fn genesis_of(plan: &Plan) -> Genesis {
                 network: proven("network", KeyUse::Network),
                 consensus_addresses: Bounded::new(vec![address(9_000 + who)]).expect("one"),
                 network_addresses: Bounded::default(),
-                chains: ChainEnds {
-                    beacon: advance(seed("beacon-chain"), 4_096),
-                    secrets: advance(seed("secret-chain"), 64),
-                },
+                chains: ChainEnds { beacon: beacon(who).end(), secrets: advance(seed("secret-chain"), 64) },
                 kernels: Bounded::default(),
                 commission: Bps::new(500).expect("five per cent"),
             },
