@@ -1,6 +1,6 @@
 //! Validators that do not follow the protocol, each by one named lie.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use commonware_cryptography::ed25519::PublicKey as Key;
@@ -43,17 +43,25 @@ pub(crate) struct Mask {
     pub(crate) skew_ms: i64,
     pub(crate) lie: Option<Liar>,
     pub(crate) watch: Arc<Watch>,
+    /// Blocks are called committed one block too early, and this is the one that is not.
+    pub(crate) hasty: Option<Mutex<Option<Block>>>,
 }
 
 impl Mask {
     fn inner(&self) -> &dyn Chain {
         &*self.chain
     }
+
+    /// The block that was called committed and is not.
+    fn promised(&self) -> Option<Block> {
+        self.hasty.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl Chain for Mask {
     fn tip(&self) -> Tip {
-        self.inner().tip()
+        let promised = self.promised().map(|block| Tip { height: block.header.height, id: block.id() });
+        promised.unwrap_or_else(|| self.inner().tip())
     }
 
     fn seats(&self, epoch: Epoch) -> Result<Option<Vec<Seat>>, Fault> {
@@ -83,7 +91,14 @@ impl Chain for Mask {
     }
 
     fn commit(&self, block: &Block, certificate: Option<&[u8]>) -> Result<(), Fault> {
-        self.inner().commit(block, certificate)?;
+        if let Some(hasty) = &self.hasty {
+            let mut hasty = hasty.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(before) = hasty.replace(block.clone()) {
+                self.inner().commit(&before, None)?;
+            }
+        } else {
+            self.inner().commit(block, certificate)?;
+        }
         self.watch.committed(self.who, block);
         Ok(())
     }

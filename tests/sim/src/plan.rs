@@ -7,6 +7,15 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::liars::Liar;
 
+/// A bug that is put into every honest validator, to see that a world finds it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Planted {
+    /// The disk says that a write is safe before it is.
+    EarlySync,
+    /// A block is called committed before it is.
+    EarlyWord,
+}
+
 /// A validator that loses power at a height and comes back.
 #[derive(Clone, Debug)]
 pub struct Crash {
@@ -54,6 +63,8 @@ pub struct Plan {
     pub skew_ms: Vec<i64>,
     /// The time between two blocks.
     pub interval_ms: u64,
+    /// The bug to find.
+    pub planted: Option<Planted>,
 }
 
 impl Plan {
@@ -70,6 +81,7 @@ impl Plan {
             crashes: Vec::new(),
             skew_ms: vec![0; validators],
             interval_ms: 100,
+            planted: None,
         }
     }
 
@@ -119,7 +131,8 @@ impl Plan {
         let crashes = crashes.collect();
         let skew_ms = (0..validators).map(|_| rng.random_range(-300..=300i64)).collect();
         let interval_ms = [0, 50, 100, 250][rng.random_range(0..4usize)];
-        Self { seed, validators, first_seats, blocks, liars, chaos_ms, chaos, crashes, skew_ms, interval_ms }
+        let planted = None;
+        Self { seed, validators, first_seats, blocks, liars, chaos_ms, chaos, crashes, skew_ms, interval_ms, planted }
     }
 
     /// Whether this one follows the protocol.

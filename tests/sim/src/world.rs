@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use commonware_cryptography::ed25519::PublicKey as Key;
@@ -16,14 +16,16 @@ use cpc_engine::{Config, Ended, Pace, Signer, key_of, network_message_bytes_max,
 use cpc_genesis::{ChainSpec, Genesis, Network as Known, known_key};
 use cpc_ledger::{GenesisAccount, GenesisValidator};
 use cpc_light::{ValidatorSet, namespace};
+use cpc_primitives::kv::Kv;
 use cpc_primitives::hash_chain::{HashChain, advance};
 use cpc_primitives::tx::{Action, ChainEnds, KeyUse, ProvenKey, Registration, Transfer, TxBody};
 use cpc_primitives::{Address, Amount, Bounded, Bps, Digest, Domain, Epoch, Gas, Height, Nonce, SecretKey};
 use cpc_store::{MemKv, Options, Store};
 
+use crate::disk::HastyDisk;
 use crate::liars::{Liar, Mask, equivocate};
 use crate::network::{Halves, connect};
-use crate::plan::Plan;
+use crate::plan::{Plan, Planted};
 use crate::watch::{Violation, Watch};
 
 type Context = deterministic::Context;
@@ -114,7 +116,7 @@ impl World {
         let watch = Arc::new(Watch::default());
         let places = (0..plan.validators).map(|_| {
             let disks = vec![Arc::new(MemKv::new()), Arc::new(MemKv::new())];
-            let chain = open(&disks[0], &genesis);
+            let chain = open(Arc::clone(&disks[0]) as _, &genesis);
             Place { disks, chain, tasks: Vec::new(), back_at: None, lives: 0 }
         });
         let places = places.collect();
@@ -226,7 +228,17 @@ impl World {
         let runs = if halves.is_some() { 2 } else { 1 };
         for (copy, network) in ends.into_iter().take(runs).enumerate() {
             let disk = Arc::clone(&self.places[who].disks[copy]);
-            let chain = open(&disk, &self.genesis);
+            let honest = self.plan.is_honest(who);
+            let planted = self.plan.planted.filter(|_| honest);
+            let kv: Arc<dyn Kv> = match planted {
+                Some(Planted::EarlySync) => Arc::new(HastyDisk(Arc::clone(&disk))),
+                _ => Arc::clone(&disk) as _,
+            };
+            let chain = open(Arc::clone(&kv), &self.genesis);
+            if honest && chain.tip().header.height.0 < self.watch.height(who) {
+                self.watch.violate(Violation::Lost { who });
+                return;
+            }
             let fed = chain.feed_beacon(&self.keys[who].public(), beacon(who)).expect("the disk can be read");
             assert!(fed, "a validator's chain is the one that it has registered");
             if copy == 0 {
@@ -237,7 +249,8 @@ impl World {
                 who,
                 skew_ms: self.plan.skew_ms[who],
                 lie,
-                watch: if self.plan.is_honest(who) { Arc::clone(&self.watch) } else { Arc::default() },
+                watch: if honest { Arc::clone(&self.watch) } else { Arc::default() },
+                hasty: (planted == Some(Planted::EarlyWord)).then(Mutex::default),
             };
             let context = context.child("run").with_attribute("copy", copy);
             if lie == Some(Liar::Equivocator) {
@@ -266,7 +279,7 @@ impl World {
                 messages_per_second: NonZeroU32::new(QUOTA).expect("not zero"),
                 partition_prefix: format!("v{who}-{copy}-"),
             };
-            let task = context.spawn(move |context| run_validator(context, config, Arc::new(mask), disk, network));
+            let task = context.spawn(move |context| run_validator(context, config, Arc::new(mask), kv, network));
             self.places[who].tasks.push(task);
         }
     }
@@ -379,8 +392,7 @@ async fn futures_now(task: &mut Handle<Ended>) -> Option<Result<Ended, commonwar
 
 use std::future::Future as _;
 
-fn open(disk: &Arc<MemKv>, genesis: &Genesis) -> Arc<Chain> {
-    let kv: Arc<dyn cpc_primitives::kv::Kv> = Arc::clone(disk) as _;
+fn open(kv: Arc<dyn Kv>, genesis: &Genesis) -> Arc<Chain> {
     let store = Store::open(kv, Options::default()).expect("what a crash leaves can be opened");
     Arc::new(Chain::over(store, genesis.clone(), String::new(), None).expect("the same genesis"))
 }
