@@ -3,15 +3,19 @@
 //! Each takes bytes from anybody and panics where the property does not hold.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use cpc_genesis::{ChainSpec, Genesis};
+use cpc_kernels::frame::blob_ref;
+use cpc_kernels::rendering::{PIXEL_BYTES, RenderingSpec, RenderingTask, Scene, samples};
+use cpc_kernels::{Cpu, Inputs, PreparedTask, Watch};
 use cpc_light::{
     ConflictingVotes, Finalization, Notarization, Nullification, ProofFile, SignedVote, StateProof, Trusted, Vote,
 };
 use cpc_primitives::codec::{decode, encode};
 use cpc_primitives::ids::TaskUuid;
 use cpc_primitives::limits::{STATE_VALUE_BYTES_MAX, SUPPLY_MAX};
+use cpc_primitives::result::Geometry;
 use cpc_primitives::state::StateKey;
 use cpc_primitives::tx::SignedTx;
 use cpc_primitives::{Address, Amount, Block, BlockId, Digest, Epoch, Header, PublicKey, Signature, TaskId, View};
@@ -24,7 +28,7 @@ use crate::network::{Network, absent, prove, small_state};
 pub type Property = fn(&[u8]);
 
 /// Every property under the name of its fuzz target and its corpus (VEC-9).
-pub const ALL: [(&str, Property); 10] = [
+pub const ALL: [(&str, Property); 11] = [
     ("codec", codec),
     ("transaction", transaction),
     ("block", block),
@@ -35,6 +39,7 @@ pub const ALL: [(&str, Property); 10] = [
     ("evidence", evidence),
     ("state-proof", state_proof),
     ("proof-file", proof_file),
+    ("scene", scene),
 ];
 
 /// The network whose votes and proofs are judged.
@@ -204,6 +209,27 @@ pub fn proof_file(data: &[u8]) {
     }
 }
 
+/// A scene that is surveyed with few pixels is read or refused; what is read is staged, and rendered to finite light.
+pub fn scene(data: &[u8]) {
+    let Ok(counts) = Scene::survey(data) else { return };
+    // A header may promise more pixels than a fuzzer's memory: the bound is the task's, and is tested elsewhere.
+    if counts.image_bytes > 1 << 20 {
+        return;
+    }
+    let spec = RenderingSpec { samples: 1, steps: 500, ..RenderingSpec::of(counts, [2, 2]) };
+    let file: Arc<[u8]> = data.into();
+    let inputs = Inputs::new(&[blob_ref(&file)], vec![file]).expect("its own hash");
+    let Ok(task) = RenderingTask::prepare(spec, &inputs, &Watch::new()) else { return };
+    let frame = Geometry { origin: [0; 3], extent: [1, 2, 2] };
+    let output = task.run(&frame, Cpu::best(), &Watch::new()).expect("a scene that was read is rendered").bytes;
+    for pixel in output.chunks_exact(PIXEL_BYTES) {
+        for light in pixel[..12].chunks_exact(4) {
+            let light = f32::from_le_bytes(light.try_into().expect("four bytes"));
+            assert!(light.is_finite() && light >= 0.0, "{light}");
+        }
+    }
+}
+
 /// Small good inputs of a target, from which the fuzzer starts.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     let mut from = Draw::new(target);
@@ -217,6 +243,18 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
                 [small[0].clone(), small[32].clone()].map(|bytes| [&[pick], bytes.as_slice()].concat())
             });
             picked.collect()
+        }
+        "scene" => {
+            // The smallest one, a room, and the smallest one with one byte changed.
+            let tiny = samples::tiny();
+            let spoilt = (0..24).map(|_| {
+                let mut file = tiny.clone();
+                let at = from.place(file.len());
+                [file[at]] = from.bytes();
+                file
+            });
+            let room = (samples::named("box").expect("a sample").write)();
+            [tiny.clone(), room].into_iter().chain(spoilt).collect()
         }
         "transaction" => (0..ACTIONS)
             .flat_map(|kind| {

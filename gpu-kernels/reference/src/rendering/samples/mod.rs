@@ -35,6 +35,29 @@ pub const SAMPLES: &[Sample] = &[
     Sample { name: "hills", about: "a landscape of 100,000 triangles under the sun", write: hills },
 ];
 
+/// The smallest scene that has something of everything: for tests, and as a seed for a fuzzer.
+#[must_use]
+pub fn tiny() -> Vec<u8> {
+    let mut glb = Glb::default();
+    let picture = glb.texture(2, &[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]]);
+    let paper = glb.material(json!({
+        "pbrMetallicRoughness": { "baseColorTexture": { "index": picture }, "roughnessFactor": 0.5 },
+        "normalTexture": { "index": picture },
+        "emissiveTexture": { "index": picture },
+        "emissiveFactor": [0.5, 0.5, 0.5],
+        "alphaMode": "MASK",
+    }));
+    let sheet = Shape::sheet(v(-1.0, -1.0, 0.0), v(2.0, 0.0, 0.0), v(0.0, 2.0, 0.0));
+    let mesh = glb.mesh(&[(&sheet, paper)]);
+    let inner = glb.node(json!({ "mesh": mesh, "scale": [1.0, 1.0, -1.0] }));
+    let outer = glb.node(json!({ "mesh": mesh, "children": [inner] }));
+    glb.animate(outer, "translation", &[0.0, 1.0], &[vec![0.0, 0.0, 0.0], vec![0.0, 1.0, 0.0]]);
+    glb.root(outer);
+    glb.light(json!({ "type": "point", "intensity": 3.0 }), json!({ "translation": [0.0, 1.0, 2.0] }));
+    glb.camera(v(0.0, 0.0, 3.0), Vec3::ZERO, 0.8);
+    glb.file(None)
+}
+
 /// The sample of a name.
 #[must_use]
 pub fn named(name: &str) -> Option<&'static Sample> {
@@ -101,7 +124,7 @@ fn room() -> Vec<u8> {
     let white = glb.material(matte([0.73, 0.72, 0.69]));
     let red = glb.material(matte([0.62, 0.07, 0.05]));
     let green = glb.material(matte([0.12, 0.43, 0.13]));
-    let light = glb.material(lamp([1.0, 0.82, 0.58], 17.0));
+    let light = glb.material(lamp([1.0, 0.84, 0.62], 22.0));
     let mut walls = Shape::sheet(v(-1.0, 0.0, 1.0), v(2.0, 0.0, 0.0), v(0.0, 0.0, -2.0));
     walls.add(&Shape::sheet(v(-1.0, 2.0, -1.0), v(2.0, 0.0, 0.0), v(0.0, 0.0, 2.0)));
     walls.add(&Shape::sheet(v(-1.0, 0.0, -1.0), v(2.0, 0.0, 0.0), v(0.0, 2.0, 0.0)));
@@ -109,7 +132,7 @@ fn room() -> Vec<u8> {
     walls.add(&Shape::block(v(0.56, 0.56, 0.56), -0.31).moved(v(0.36, 0.28, 0.3)));
     let left = Shape::sheet(v(-1.0, 0.0, 1.0), v(0.0, 0.0, -2.0), v(0.0, 2.0, 0.0));
     let right = Shape::sheet(v(1.0, 0.0, -1.0), v(0.0, 0.0, 2.0), v(0.0, 2.0, 0.0));
-    let above = Shape::sheet(v(-0.25, 1.99, -0.2), v(0.5, 0.0, 0.0), v(0.0, 0.0, 0.4));
+    let above = Shape::sheet(v(-0.3, 1.99, -0.25), v(0.6, 0.0, 0.0), v(0.0, 0.0, 0.5));
     let mesh = glb.mesh(&[(&walls, white), (&left, red), (&right, green), (&above, light)]);
     let node = glb.node(json!({ "mesh": mesh, "name": "room" }));
     glb.root(node);
@@ -177,11 +200,11 @@ fn tiles() -> Vec<u8> {
         normal.normalized().to_array().map(|value| value * 0.5 + 0.5)
     });
     let bumps = glb.texture(256, &bumps);
-    let polish = painted(256, |u, t| [1.0, 0.85 - 0.72 * tile_height(u, t), 0.0]);
+    let polish = painted(256, |u, t| [1.0, 0.85 - 0.5 * tile_height(u, t), 0.0]);
     let polish = glb.texture(256, &polish);
     let wood = painted(256, |u, t| {
         let bend = turbulence(u * 3.0, t * 3.0, 4, 33);
-        let ring = sin((t * 9.0 + bend * 7.0) * 2.0 * PI) * 0.5 + 0.5;
+        let ring = sin((t * 6.0 + bend * 2.5) * 2.0 * PI) * 0.5 + 0.5;
         let fibre = noise(u * 6.0, t * 160.0, 40) * 0.2;
         let shade = ring * 0.35 + fibre;
         [0.72 - shade * 0.45, 0.47 - shade * 0.36, 0.28 - shade * 0.24]
@@ -223,7 +246,7 @@ fn tiles() -> Vec<u8> {
     glb.root(node);
     glb.camera(v(0.35, 1.45, 3.9), v(0.0, 0.8, 0.0), 0.72);
     glb.light(
-        json!({ "type": "spot", "color": [1.0, 0.9, 0.75], "intensity": 26.0, "spot": { "innerConeAngle": 0.3, "outerConeAngle": 0.7 } }),
+        json!({ "type": "spot", "color": [1.0, 0.9, 0.75], "intensity": 62.0, "spot": { "innerConeAngle": 0.3, "outerConeAngle": 0.7 } }),
         // Looks down its third axis, turned backwards: a quarter turn about the first axis looks at the floor.
         json!({ "translation": [0.4, 3.1, 1.2], "rotation": [-0.60, 0.0, 0.0, 0.80] }),
     );
@@ -243,8 +266,8 @@ fn glass() -> Vec<u8> {
     let frosted = glb.material(clear([0.80, 0.95, 0.90], 0.3));
     let porcelain = glb.material(coated([0.75, 0.12, 0.10], 0.08));
     let paper = glb.material(matte([0.62, 0.62, 0.64]));
-    let warm = glb.material(lamp([1.0, 0.86, 0.68], 14.0));
-    let cold = glb.material(lamp([0.55, 0.75, 1.0], 5.0));
+    let warm = glb.material(lamp([1.0, 0.86, 0.68], 6.5));
+    let cold = glb.material(lamp([0.55, 0.75, 1.0], 2.6));
     // A sheet that bends from floor to wall, so that there is no horizon.
     let sweep = Shape::grid(1, 48, |u, t| {
         let x = (u - 0.5) * 16.0;
@@ -257,8 +280,8 @@ fn glass() -> Vec<u8> {
     // The rows of a grid run away from the eye here: its front is turned up.
     let sweep = turned(sweep);
     let knot = Shape::knot(0.52, 0.15, 360, 40).moved(v(0.0, 0.62, -0.25));
-    let key = Shape::sheet(v(-2.6, 3.4, 0.2), v(1.6, 0.0, 0.0), v(0.0, 0.9, 1.2));
-    let fill = Shape::sheet(v(2.4, 0.6, 1.6), v(0.9, 0.0, -1.4), v(0.0, 1.8, 0.0));
+    let key = Shape::sheet(v(-3.0, 3.2, -0.2), v(2.6, 0.0, 0.0), v(0.0, 1.2, 1.8));
+    let fill = Shape::sheet(v(2.6, 0.5, 2.2), v(1.2, 0.0, -2.0), v(0.0, 2.4, 0.0));
     let parts = [
         (sweep, paper),
         (knot, gold),
@@ -274,7 +297,7 @@ fn glass() -> Vec<u8> {
     let mesh = glb.mesh(&parts);
     let node = glb.node(json!({ "mesh": mesh }));
     glb.root(node);
-    glb.camera(v(0.1, 1.35, 4.3), v(0.1, 0.52, 0.0), 0.52);
+    glb.camera(v(0.15, 1.5, 5.2), v(0.12, 0.52, 0.0), 0.52);
     glb.file(Some([[0.32, 0.36, 0.42], [0.22, 0.22, 0.24], [0.05, 0.05, 0.05]]))
 }
 
@@ -356,7 +379,7 @@ fn height(x: f32, z: f32) -> f32 {
     let hills = turbulence(x * 0.55 + 31.0, z * 0.55 + 17.0, 6, 77);
     let ridge = 1.0 - 2.0 * (turbulence(x * 0.3 + 5.0, z * 0.3 + 9.0, 4, 91) - 0.48).abs();
     let far = clamp((2.0 - z) * 0.11, 0.0, 1.0);
-    (hills * 1.3 + max(ridge, 0.0) * 2.3 * far) - 1.35
+    (hills * 1.35 + max(ridge, 0.0) * square(far) * 3.4) - 1.3
 }
 
 fn hills() -> Vec<u8> {
@@ -378,11 +401,14 @@ fn hills() -> Vec<u8> {
     for corners in land.indices.as_chunks::<3>().0 {
         let mean = corners.iter().fold(Vec3::ZERO, |sum, index| {
             let index = usize::try_from(*index).expect("an index in memory");
-            sum + v(land.positions[index].y, land.normals[index].y, 0.0)
+            let place = land.positions[index];
+            // The lines between grass, rock and snow are ragged.
+            let ragged = (turbulence(place.x * 1.7 + 50.0, place.z * 1.7 + 50.0, 4, 123) - 0.47) * 2.6;
+            sum + v(place.y + ragged, land.normals[index].y, 0.0)
         }) * (1.0 / 3.0);
-        let kind = if mean.x > 1.05 && mean.y > 0.55 {
+        let kind = if mean.x > 1.35 && mean.y > 0.5 {
             2
-        } else if mean.y < 0.74 || mean.x > 0.8 {
+        } else if mean.y < 0.72 || mean.x > 0.95 {
             1
         } else {
             0
@@ -400,8 +426,8 @@ fn hills() -> Vec<u8> {
     glb.root(node);
     glb.camera(v(-1.2, 1.25, 6.2), v(0.4, 0.25, -2.0), 0.7);
     glb.light(
-        json!({ "type": "directional", "color": [1.0, 0.84, 0.62], "intensity": 3.4 }),
-        json!({ "rotation": [-0.20, 0.38, 0.08, 0.90] }),
+        json!({ "type": "directional", "color": [1.0, 0.84, 0.62], "intensity": 5.0 }),
+        json!({ "rotation": [-0.177, 0.560, 0.124, 0.799] }),
     );
-    glb.file(Some([[0.20, 0.38, 0.80], [0.78, 0.82, 0.88], [0.10, 0.10, 0.10]]))
+    glb.file(Some([[0.16, 0.33, 0.75], [0.72, 0.78, 0.86], [0.10, 0.10, 0.10]]))
 }

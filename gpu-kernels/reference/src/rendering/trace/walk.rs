@@ -131,11 +131,13 @@ fn entered(node: &Node, slabs: &Slabs, limit: f32) -> (u32, [f32; WIDTH]) {
         nears[lane] = near;
         fars[lane] = far * OUTWARDS;
     }
-    let mut mask = 0;
+    let mut bytes = [0; WIDTH];
     for lane in 0..WIDTH {
-        mask |= u32::from(nears[lane] <= fars[lane]) << lane;
+        bytes[lane] = u8::from(nears[lane] <= fars[lane]);
     }
-    (mask, nears)
+    // One product brings the lowest bits of eight bytes side by side, the first one lowest.
+    let mask = u64::from_le_bytes(bytes).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+    (mask as u32, nears)
 }
 
 // REN-13: the order of a walk is part of the definition, because it decides how many steps a path takes.
@@ -258,7 +260,7 @@ pub(crate) fn met(block: &Block, ray: &Shear, limit: f32) -> (u32, Seen) {
     let corner = |index: usize| [&block.corners[index][kx], &block.corners[index][ky], &block.corners[index][kz]];
     let (a, b, c) = (corner(0), corner(1), corner(2));
     let mut seen = Seen { distances: [0.0; BLOCK], second: [0.0; BLOCK], third: [0.0; BLOCK] };
-    let mut hits = [false; BLOCK];
+    let mut hits = [0; BLOCK];
     for lane in 0..BLOCK {
         let (az, bz, cz) = (a[2][lane] - o[2], b[2][lane] - o[2], c[2][lane] - o[2]);
         let (ax, ay) = ((a[0][lane] - o[0]) - sx * az, (a[1][lane] - o[1]) - sy * az);
@@ -276,9 +278,10 @@ pub(crate) fn met(block: &Block, ray: &Shear, limit: f32) -> (u32, Seen) {
         seen.second[lane] = v * inverse;
         seen.third[lane] = w * inverse;
         // Bitwise, so that the lanes stay side by side.
-        hits[lane] = ((least >= 0.0) | (most <= 0.0)) & (sum != 0.0) & (distance > 0.0) & (distance < limit);
+        hits[lane] = u8::from(((least >= 0.0) | (most <= 0.0)) & (sum != 0.0) & (distance > 0.0) & (distance < limit));
     }
-    let mask = hits.iter().rev().fold(0, |mask, hit| mask << 1 | u32::from(*hit));
+    // The same with four bytes.
+    let mask = u32::from_le_bytes(hits).wrapping_mul(0x0102_0408) >> 24;
     (mask, seen)
 }
 
