@@ -11,5 +11,5 @@ mod spec;
 
 pub use build::{Genesis, GenesisError};
 pub use networks::Network;
-pub use rehearsal::{known_beacon_chain, known_key, known_registration};
+pub use rehearsal::{devnet_of, known_beacon_chain, known_key, known_registration, known_validators};
 pub use spec::{ChainSpec, SpecError};

@@ -279,3 +279,17 @@ fn a_file_of_nine_megabytes_is_not_read() {
     let text = format!("# {}\n{}", "x".repeat(9 << 20), Network::Devnet.text());
     assert!(build(&text).expect_err("too long").contains("at most 8388608 are allowed"));
 }
+
+#[test]
+fn a_devnet_of_one_validator_is_the_devnet_and_of_four_has_four_seats() {
+    let pair = |n: u16| (format!("127.0.0.1:{}", 9000 + 2 * n), format!("/ip4/127.0.0.1/udp/{}/quic-v1", 9001 + 2 * n));
+    let build = |count: u16| {
+        let text = cpc_genesis::devnet_of(&(0..count).map(pair).collect::<Vec<_>>()).expect("a chain spec");
+        Genesis::build(ChainSpec::parse(&text).expect("a chain spec")).expect("a beginning")
+    };
+    let devnet = Genesis::build(ChainSpec::parse(Network::Devnet.text()).expect("a chain spec")).expect("a beginning");
+    assert_eq!(build(1).id(), devnet.id());
+    let four = build(4);
+    assert_eq!(four.sets.each_ref().map(|set| set.len()), [4, 4]);
+    assert_ne!(four.id(), devnet.id());
+}

@@ -9,7 +9,7 @@ use commonware_codec::{Buf, EncodeSize, Error as CodecError, Read, ReadExt as _,
 use commonware_consensus::simplex::types::Context;
 use commonware_consensus::types::{Epoch, Height, Round, View};
 use commonware_consensus::{Block as LibraryBlock, BoundedBlock, CertifiableBlock, Heightable};
-use commonware_cryptography::{Digestible, Digested};
+use commonware_cryptography::{Digested, Digestible};
 use cpc_primitives::block::tx_root;
 use cpc_primitives::{Block, BlockId};
 

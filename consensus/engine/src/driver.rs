@@ -3,15 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use commonware_codec::Encode as _;
 use commonware_consensus::simplex::scheme::reporter::AttributableReporter;
 use commonware_consensus::simplex::{
-    self, Engine, Floor, ForwardPolicy, SkipPolicy,
-    config::SkipBudget,
-    elector::RoundRobin,
+    self, Engine, Floor, ForwardPolicy, SkipPolicy, config::SkipBudget, elector::RoundRobin,
 };
 use commonware_consensus::types::{Epoch as LibraryEpoch, FixedEpocher, Height as LibraryHeight};
 use commonware_consensus::{Heightable as _, Reporters};
-use commonware_codec::Encode as _;
 use commonware_cryptography::blake3::Blake3;
 use commonware_p2p::utils::mux::{Builder as _, MuxHandle, Muxer};
 use commonware_p2p::{Blocker, Channel as Subchannel, Message, Receiver, Sender};
@@ -79,13 +77,7 @@ impl<S: Sender<PublicKey = Key>> Planes<S> {
         mux.start();
         let (mux, missed_plane) = Muxer::new(context.child("missed"), missed.0, missed.1);
         mux.start();
-        Self {
-            votes: vote_plane,
-            late_votes,
-            certificates: certificate_plane,
-            late_certificates,
-            missed: missed_plane,
-        }
+        Self { votes: vote_plane, late_votes, certificates: certificate_plane, late_certificates, missed: missed_plane }
     }
 }
 
@@ -205,12 +197,7 @@ where
     }
 
     /// Commits a final block, enters the next epoch after the last one of an epoch, and only then gives its word.
-    async fn finalize(
-        &mut self,
-        active: &Active,
-        block: &AgreedBlock,
-        word: Exact,
-    ) -> Result<Option<Active>, Fault> {
+    async fn finalize(&mut self, active: &Active, block: &AgreedBlock, word: Exact) -> Result<Option<Active>, Fault> {
         let height = Height(block.height().get());
         let ends_epoch = height == self.last_of(active.epoch);
         if height > self.chain.tip().height {
@@ -275,8 +262,12 @@ where
         match permission {
             Permission::Vote => tracing::info!(%epoch, seats = seats.len(), "this node votes in the epoch"),
             Permission::NoSeat => tracing::info!(%epoch, "this node has no seat in the epoch and watches"),
-            Permission::Waits(from) => tracing::warn!(%epoch, %from, "this node's key came from elsewhere: it sits out until then"),
-            Permission::JournalLost => tracing::warn!(%epoch, "the votes of this epoch are not here: this node sits out until the next"),
+            Permission::Waits(from) => {
+                tracing::warn!(%epoch, %from, "this node's key came from elsewhere: it sits out until then")
+            }
+            Permission::JournalLost => {
+                tracing::warn!(%epoch, "the votes of this epoch are not here: this node sits out until the next")
+            }
         }
         let votes = permission == Permission::Vote;
         let scheme = self.schemes.enter(epoch, &seats, votes.then_some(&self.config.signer));
@@ -345,11 +336,7 @@ where
 
     /// What the engine of an epoch stands on: the last block before the epoch, or, for whoever began in its middle
     /// and has no votes of it, the newest certificate (ENG-10).
-    async fn floor(
-        &self,
-        epoch: Epoch,
-        partition: &str,
-    ) -> Result<Floor<VoteScheme, crate::block::Digest>, Fault> {
+    async fn floor(&self, epoch: Epoch, partition: &str) -> Result<Floor<VoteScheme, crate::block::Digest>, Fault> {
         let before = Height(self.first_of(epoch).0.saturating_sub(1));
         let base = self.chain.id_at(before)?;
         let in_the_middle = self.chain.tip().height > before && epoch.0 > 0;
@@ -360,7 +347,8 @@ where
                 return Ok(Floor::Finalized(newest));
             }
         }
-        let absent = || Fault::Damaged { detail: format!("block {before}, on which epoch {epoch} stands, is not kept") };
+        let absent =
+            || Fault::Damaged { detail: format!("block {before}, on which epoch {epoch} stands, is not kept") };
         base.map(|id| Floor::Genesis(digest_of(&id))).ok_or_else(absent)
     }
 

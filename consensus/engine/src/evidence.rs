@@ -8,9 +8,7 @@ use commonware_actor::Feedback;
 use commonware_codec::Encode;
 use commonware_consensus::Reporter;
 use commonware_consensus::simplex::types::Activity;
-use cpc_light::{
-    ConflictingVotes, Finalization, Notarization, Nullification, SignedVote, ValidatorSet, VoteKind,
-};
+use cpc_light::{ConflictingVotes, Finalization, Notarization, Nullification, SignedVote, ValidatorSet, VoteKind};
 use cpc_primitives::kv::{Batch, Durability, Kv, Space};
 use cpc_primitives::{Epoch, Fault, View};
 use tokio::sync::mpsc;

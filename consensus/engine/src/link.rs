@@ -195,11 +195,11 @@ async fn serve(
     let [votes, certificates, missed, blocks, backfill] =
         Channel::ALL.map(|channel| network.register(channel as u64, quota));
     network.start();
-    let parts = Network { blocker: oracle.clone(), peers: Directory(oracle), votes, certificates, missed, blocks, backfill };
+    let parts =
+        Network { blocker: oracle.clone(), peers: Directory(oracle), votes, certificates, missed, blocks, backfill };
 
-    let validator = context.child("validator").spawn(move |context| {
-        validator::run(context, config.validator, chain, kv, parts)
-    });
+    let validator =
+        context.child("validator").spawn(move |context| validator::run(context, config.validator, chain, kv, parts));
     let mut validator = validator;
     loop {
         tokio::select! {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use commonware_broadcast::buffered;
+use commonware_codec::Decode as _;
 use commonware_consensus::marshal::resolver::p2p as backfill;
 use commonware_consensus::marshal::standard::{Deferred, Standard};
 use commonware_consensus::marshal::{Config as MarshalConfig, Start, core};
 use commonware_consensus::simplex::types::Finalization;
 use commonware_consensus::types::{FixedEpocher, ViewDelta};
-use commonware_codec::Decode as _;
 use commonware_cryptography::Digested;
 use commonware_p2p::{Blocker, Provider, Receiver, Sender};
 use commonware_parallel::Sequential;

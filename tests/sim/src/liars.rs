@@ -7,9 +7,7 @@ use commonware_cryptography::ed25519::PublicKey as Key;
 use commonware_p2p::{Message, Receiver, Recipients, Sender};
 use cpc_engine::{Chain, ExecuteError, Seat, Slot, Tip};
 use cpc_light::{ConflictingVotes, Proposal, SignedVote, ValidatorSet, Vote};
-use cpc_primitives::{
-    Block, BlockId, Domain, Epoch, Fault, Gas, Height, SecretKey, TimeMs, View,
-};
+use cpc_primitives::{Block, BlockId, Domain, Epoch, Fault, Gas, Height, SecretKey, TimeMs, View};
 
 use crate::watch::Watch;
 

@@ -120,11 +120,7 @@ impl Plan {
             partitions,
         };
         let crashes = (0..rng.random_range(0..=3u32)).map(|_| Crash {
-            who: if rng.random_bool(0.15) {
-                (0..validators).collect()
-            } else {
-                pick(&mut rng, validators, 1..=2)
-            },
+            who: if rng.random_bool(0.15) { (0..validators).collect() } else { pick(&mut rng, validators, 1..=2) },
             at: rng.random_range(1..blocks),
             down_ms: rng.random_range(10..=5_000),
         });

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use commonware_cryptography::ed25519::PublicKey as Key;
-use commonware_p2p::simulated::{self, Link, Oracle};
 use commonware_p2p::Manager as _;
+use commonware_p2p::simulated::{self, Link, Oracle};
 use commonware_runtime::{Clock as _, Handle, Quota, Runner as _, Spawner as _, Supervisor as _, deterministic};
 use commonware_utils::Probability;
 use commonware_utils::ordered::Set;
@@ -16,8 +16,8 @@ use cpc_engine::{Config, Ended, Pace, Signer, key_of, network_message_bytes_max,
 use cpc_genesis::{ChainSpec, Genesis, Network as Known, known_key};
 use cpc_ledger::{GenesisAccount, GenesisValidator};
 use cpc_light::{ValidatorSet, namespace};
-use cpc_primitives::kv::Kv;
 use cpc_primitives::hash_chain::{HashChain, advance};
+use cpc_primitives::kv::Kv;
 use cpc_primitives::tx::{Action, ChainEnds, KeyUse, ProvenKey, Registration, Transfer, TxBody};
 use cpc_primitives::{Address, Amount, Bounded, Bps, Digest, Domain, Epoch, Gas, Height, Nonce, SecretKey};
 use cpc_store::{MemKv, Options, Store};
@@ -185,8 +185,11 @@ impl World {
         let gone = |who: usize| self.places[who].back_at.is_some();
         let count = self.plan.validators;
         let link = |one: usize, other: usize| {
-            (one != other && !cut(one, other) && !gone(one) && !gone(other))
-                .then_some((loss, chaos.latency_ms, chaos.jitter_ms))
+            (one != other && !cut(one, other) && !gone(one) && !gone(other)).then_some((
+                loss,
+                chaos.latency_ms,
+                chaos.jitter_ms,
+            ))
         };
         (0..count).map(|one| (0..count).map(|other| link(one, other)).collect()).collect()
     }
@@ -329,10 +332,7 @@ impl World {
             nonce: Nonce(*nonce),
             gas_price: params.gas_price_min,
             gas_limit: Gas(60_000),
-            action: Action::Transfer(Transfer {
-                to: Address::of(&payer_key(payer + 1).public()),
-                amount: Amount::ONE,
-            }),
+            action: Action::Transfer(Transfer { to: Address::of(&payer_key(payer + 1).public()), amount: Amount::ONE }),
         };
         let tx = body.sign(&payer_key(payer));
         *nonce += 1;

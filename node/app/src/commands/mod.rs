@@ -10,6 +10,7 @@ pub mod keys;
 mod output;
 pub mod query;
 mod root;
+mod run_node;
 pub mod secrets;
 pub mod snapshot;
 pub mod tx;

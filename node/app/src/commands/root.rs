@@ -62,11 +62,21 @@ struct Globals {
     no_input: bool,
 }
 
+/// What a node of this machine can be told.
+#[derive(Debug, Subcommand)]
+enum NodeCommand {
+    /// Runs one validator of a network
+    Run(super::run_node::RunArgs),
+}
+
 /// What can be done.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs a network on this machine, with money to play with
     Devnet(DevnetArgs),
+    /// Runs one validator of a network
+    #[command(subcommand)]
+    Node(NodeCommand),
     /// Makes, lists and uses keys
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -113,6 +123,7 @@ impl Cli {
 impl Command {
     fn run(self, context: &Context) -> Result<(), Failure> {
         match self {
+            Self::Node(NodeCommand::Run(args)) => super::run_node::run(&args, context),
             Self::Devnet(args) => super::devnet::run(&args, context),
             Self::Keys(command) => super::keys::run(command, context),
             Self::Tx(command) => super::tx::run(command, context),
