@@ -7,3 +7,4 @@ pub mod commands;
 pub mod failure;
 pub mod keystore;
 pub mod node;
+pub mod sync;

@@ -9,3 +9,7 @@ pub mod golden;
 pub mod network;
 pub mod properties;
 pub mod shape;
+/// The messages of sync as the node has them. The fuzzed program links pure crates only, and the node is none: this one
+/// file of it names nothing else.
+#[path = "../../../node/app/src/sync/wire.rs"]
+pub mod sync_wire;

@@ -14,21 +14,24 @@ use cpc_light::{
 };
 use cpc_primitives::codec::{decode, encode};
 use cpc_primitives::ids::TaskUuid;
-use cpc_primitives::limits::{STATE_VALUE_BYTES_MAX, SUPPLY_MAX};
+use cpc_primitives::limits::{STATE_VALUE_BYTES_MAX, SUPPLY_MAX, TX_BYTES_MAX};
 use cpc_primitives::result::Geometry;
 use cpc_primitives::state::StateKey;
 use cpc_primitives::tx::SignedTx;
-use cpc_primitives::{Address, Amount, Block, BlockId, Digest, Epoch, Header, PublicKey, Signature, TaskId, View};
+use cpc_primitives::{
+    Address, Amount, Block, BlockId, Bounded, Digest, Epoch, Header, Height, PublicKey, Signature, TaskId, View,
+};
 
 use crate::draw::{ACTIONS, Draw, action};
 use crate::formats;
 use crate::network::{Network, absent, prove, small_state};
+use crate::sync_wire::{Answer, BATCH_BYTES_MAX, Question, Range, Status, TxBatch};
 
 /// A property of any bytes.
 pub type Property = fn(&[u8]);
 
 /// Every property under the name of its fuzz target and its corpus (VEC-9).
-pub const ALL: [(&str, Property); 11] = [
+pub const ALL: [(&str, Property); 12] = [
     ("codec", codec),
     ("transaction", transaction),
     ("block", block),
@@ -40,6 +43,7 @@ pub const ALL: [(&str, Property); 11] = [
     ("state-proof", state_proof),
     ("proof-file", proof_file),
     ("scene", scene),
+    ("sync", sync),
 ];
 
 /// The network whose votes and proofs are judged.
@@ -230,6 +234,34 @@ pub fn scene(data: &[u8]) {
     }
 }
 
+/// The first byte picks a message between nodes; what is read is written the same, and batches stay within their limit.
+pub fn sync(data: &[u8]) {
+    let Some((pick, bytes)) = data.split_first() else { return };
+    match pick % 3 {
+        0 => {
+            let Ok(question) = Question::decode(bytes) else { return };
+            assert_eq!(question.encode(), bytes);
+        }
+        1 => {
+            let Ok(answer) = Answer::decode(bytes) else { return };
+            assert_eq!(answer.encode(), bytes);
+            if let Answer::Range(range) = answer {
+                let blocks: Vec<Vec<u8>> = range.blocks.iter().map(Block::encode).collect();
+                assert_eq!(Answer::encode_range(&blocks, &range.certificate), bytes, "two ways to write one answer");
+            }
+        }
+        _ => {
+            let Ok(batch) = TxBatch::decode(bytes) else { return };
+            assert_eq!(batch.encode(), bytes);
+            let again = TxBatch::pack(batch.txs.clone().into_inner());
+            assert!(again.iter().all(|batch| batch.encode().len() <= BATCH_BYTES_MAX));
+            let within = |tx: &&SignedTx| tx.encode().len() <= TX_BYTES_MAX;
+            let kept: Vec<&SignedTx> = batch.txs.iter().filter(within).collect();
+            assert_eq!(again.iter().flat_map(|batch| batch.txs.iter()).collect::<Vec<_>>(), kept);
+        }
+    }
+}
+
 /// Small good inputs of a target, from which the fuzzer starts.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     let mut from = Draw::new(target);
@@ -331,6 +363,37 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "proof-file" => {
             let files = NETWORK.proof_files().into_iter().map(|(_, file)| file);
             files.chain([NETWORK.anchored_file().1]).map(|file| file.encode()).collect()
+        }
+        "sync" => {
+            let small = |from: &mut Draw| loop {
+                let block: Block = from.value();
+                if block.txs.len() < 4 {
+                    return block;
+                }
+            };
+            let certificate = Bounded::new(NETWORK.finalization().encode()).expect("a certificate is short");
+            let range = |blocks| Range { blocks, certificate: certificate.clone() };
+            let status = Status { tip: Height(9), id: NETWORK.genesis_id(), lowest: Height(1) };
+            let questions = [
+                Question::Status,
+                Question::Range { from: Height(1), to: Height(256) },
+                Question::Block { id: NETWORK.genesis_id() },
+            ];
+            let mut seeds: Vec<Vec<u8>> =
+                questions.iter().map(|question| [&[0], question.encode().as_slice()].concat()).collect();
+            let mut answers = vec![Answer::Nothing, Answer::Status(status)];
+            for count in 0..4 {
+                let blocks: Vec<Block> = (0..count).map(|_| small(&mut from)).collect();
+                answers.extend(blocks.first().cloned().map(Answer::Block));
+                answers.push(Answer::Range(range(Bounded::new(blocks).expect("few"))));
+            }
+            seeds.extend(answers.iter().map(|answer| [&[1], answer.encode().as_slice()].concat()));
+            for count in 0..4 {
+                let txs: Vec<SignedTx> = (0..count).map(|_| from.value()).collect();
+                let batch = TxBatch { txs: Bounded::new(txs).expect("few") };
+                seeds.push([&[2], batch.encode().as_slice()].concat());
+            }
+            seeds
         }
         other => panic!("there are no seeds for {other:?}"),
     }
