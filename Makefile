@@ -52,6 +52,11 @@ test-long: build ## runs every test with the counts that take too long for every
 	@export CPC_LONG=1; $(CARGO) test $(PACKAGES) --locked
 	@export CPC_LONG=1; $(MAKE) --no-print-directory canaries
 
+.PHONY: sim
+sim: build ## runs whole validators in seeded worlds: SEEDS=n of them, from seed FIRST=m
+	@$(CARGO) build $(PACKAGES) --bins --locked
+	@. .ci/env && exec "$$CARGO_TARGET_DIR/debug/cpc-sim" $(or $(FIRST),0) $(or $(SEEDS),100)
+
 .PHONY: check
 check: setup fmt clippy doc tidy deny ## format, lints, documentation, architecture, licences: what CI demands beside the tests
 
