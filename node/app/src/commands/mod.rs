@@ -9,6 +9,7 @@ pub mod genesis;
 pub mod keys;
 mod output;
 pub mod query;
+pub mod render;
 mod root;
 mod run_node;
 pub mod secrets;

@@ -14,6 +14,7 @@ use super::genesis::GenesisCommand;
 use super::keys::KeysCommand;
 use super::output::{versioned, warn};
 use super::query::QueryCommand;
+use super::render::RenderArgs;
 use super::snapshot::SnapshotCommand;
 use super::tx::TxCommand;
 use super::verify::VerifyArgs;
@@ -100,6 +101,8 @@ enum Command {
     /// Looks at a chain's disk while no node uses it
     #[command(subcommand)]
     Db(DbCommand),
+    /// Renders a scene on this machine: the same bits that any worker computes
+    Render(RenderArgs),
     /// Says which version this is
     Version,
 }
@@ -133,6 +136,7 @@ impl Command {
             Self::Genesis(command) => super::genesis::run(command, context),
             Self::Snapshot(command) => super::snapshot::run(command, context),
             Self::Db(command) => super::db::run(command, context),
+            Self::Render(args) => super::render::run(&args, context),
             Self::Version => match context.output {
                 Output::Json => context.json(json!({ "cpc": env!("CARGO_PKG_VERSION") })),
                 Output::Human => context.print(concat!("cpc ", env!("CARGO_PKG_VERSION"))),
