@@ -11,10 +11,10 @@ PACKAGES := --workspace --exclude cpc-bench --exclude cpc-fuzz
 CARGO := . .ci/env && cargo
 
 # The bugs that are planted on purpose, all in one build that nothing else uses.
-CANARIES := cpc-ledger/canary,cpc-mempool/canary,cpc-store/canary
-# Four of them, one test each, and a test that finds nothing where nothing is planted. Without this number a name that
+CANARIES := cpc-kernels/canary,cpc-ledger/canary,cpc-mempool/canary,cpc-store/canary
+# Six of them, one test each, and two tests that find nothing where nothing is planted. Without this number a name that
 # no test has any more would make `make canaries` pass by running nothing.
-CANARY_TESTS := 5
+CANARY_TESTS := 8
 
 # The parts of `make check` share cargo's lock: side by side they would only wait for each other.
 .NOTPARALLEL:

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use cpc_kernels::frame::Wrong;
 use cpc_kernels::synthetic::{ID, Seed, SyntheticSpec};
-use cpc_kernels::{Cpu, Effort, Inputs, Judgement, Kernel, Plan, PreparedTask, Registry, RunError, Secret, Watch};
+use cpc_kernels::{
+    Cpu, Effort, Inputs, Judgement, Kernel, Plan, PreparedTask, Reference, Registry, RunError, Secret, Watch,
+};
 use cpc_primitives::Digest;
 use cpc_primitives::ids::{JobIndex, TaskId};
 use cpc_primitives::result::Geometry;
-use proptest::prelude::{Strategy, any, prop};
+use proptest::prelude::{any, prop};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 /// A task with the outputs of all its jobs.
@@ -196,17 +198,21 @@ fn cases() -> u32 {
 // Completeness is not a probability: an honest output satisfies the equation whatever the secret is.
 #[test]
 fn honest_work_is_never_refused_in_ten_thousand_random_specs() {
-    let specs = (prop::collection::vec(any::<u8>(), 1..=32), 16u32..40, 4u32..12, any::<u8>(), any::<u32>());
-    let mut runner = TestRunner::new(Config { cases: cases(), failure_persistence: None, ..Config::default() });
-    let done = runner.run(&specs.prop_map(|x| x), |(seed, n, t, byte, jobs)| {
-        let spec = spec(&seed, n, t);
-        let most = kernel().price(&spec.bytes()).expect("within the bounds").jobs_max;
-        let work = work(spec, 1 + jobs % most);
-        let judged = work.judge(&work.outputs, secret(byte));
-        match judged.iter().find_map(|judgement| judgement.wrong.clone()) {
-            None => Ok(()),
-            Some(wrong) => Err(TestCaseError::fail(format!("{:?}: {wrong}", work.spec))),
-        }
+    // Ten thousand tiny tasks on one thread: between threads they would mostly wait for each other.
+    let executor = Reference::new(Cpu::best(), 1).expect("a thread");
+    let done = executor.with(|_| {
+        let specs = (prop::collection::vec(any::<u8>(), 1..=32), 16u32..40, 4u32..12, any::<u8>(), any::<u32>());
+        let config = Config { cases: cases(), failure_persistence: None, ..Config::default() };
+        TestRunner::new(config).run(&specs, |(seed, n, t, byte, jobs)| {
+            let spec = spec(&seed, n, t);
+            let most = kernel().price(&spec.bytes()).expect("within the bounds").jobs_max;
+            let work = work(spec, 1 + jobs % most);
+            let judged = work.judge(&work.outputs, secret(byte));
+            match judged.iter().find_map(|judgement| judgement.wrong.clone()) {
+                None => Ok(()),
+                Some(wrong) => Err(TestCaseError::fail(format!("{:?}: {wrong}", work.spec))),
+            }
+        })
     });
     assert_eq!(done, Ok(()));
 }

@@ -1,4 +1,4 @@
-//! Measures the ledger and the store beside their rivals, in one interleaved run.
+//! Measures the ledger, the store and the kernels beside their rivals, in one interleaved run.
 //!
 //! Every part states its question, asserts that the results are right before it times them, and lets both sides take
 //! turns in every round, so that what else the machine does hits both. `--markdown FILE` writes the same report that is
@@ -6,6 +6,7 @@
 
 mod ground;
 mod growth;
+mod kernels;
 mod machine;
 mod memory;
 mod node;
@@ -34,11 +35,11 @@ use crate::report::Report;
 const USAGE: &str = "cpc-bench [--quick] [--rounds N] [--only PART] [--markdown FILE]
   --quick          small numbers that say nothing: whether the benches still work
   --rounds N       how often all sides take their turns; what is published has at least 7
-  --only PART      transfers, updates, growth or ground; may be given more than once
+  --only PART      transfers, updates, growth, ground or kernels; may be given more than once
   --markdown FILE  writes the report there, too";
 
 /// The parts, in the order in which they are run.
-const PARTS: [&str; 4] = ["transfers", "updates", "growth", "ground"];
+const PARTS: [&str; 5] = ["transfers", "updates", "growth", "ground", "kernels"];
 
 /// What was asked for.
 struct Asked {
@@ -94,6 +95,7 @@ fn run(asked: &Asked) -> Result<()> {
             "transfers" => transfers::measure(plan, &machine)?,
             "updates" => vec![updates::measure(plan, &machine)?],
             "growth" => vec![growth::measure(plan, &machine)?],
+            "kernels" => kernels::measure(plan)?,
             _ => vec![ground::measure(plan, &machine)?],
         };
         for part in &found {

@@ -27,6 +27,12 @@ pub(crate) struct Plan {
     pub(crate) singles: usize,
     /// Keys that are proven, as many present as absent.
     pub(crate) proofs: u32,
+    /// Rows and columns of the synthetic kernel's matrices.
+    pub(crate) matrix_size: u32,
+    /// Steps of the synthetic kernel.
+    pub(crate) iterations: u32,
+    /// Field products whose operands stay in the first cache.
+    pub(crate) near_products: u64,
     /// Whether the numbers mean anything.
     pub(crate) kind: Kind,
 }
@@ -70,6 +76,9 @@ impl Plan {
             ground: 10_000,
             singles: 500,
             proofs: 2_000,
+            matrix_size: 1_024,
+            iterations: 100,
+            near_products: 10_000_000_000,
             kind: Kind::Full,
         }
     }
@@ -92,6 +101,9 @@ impl Plan {
             ground: 200,
             singles: 5,
             proofs: 20,
+            matrix_size: 64,
+            iterations: 8,
+            near_products: 10_000_000,
             kind: Kind::Quick,
         }
     }

@@ -8,13 +8,14 @@ use std::sync::{Arc, LazyLock};
 use cpc_genesis::{ChainSpec, Genesis};
 use cpc_kernels::frame::blob_ref;
 use cpc_kernels::rendering::{PIXEL_BYTES, RenderingSpec, RenderingTask, Scene, samples};
-use cpc_kernels::{Cpu, Inputs, PreparedTask, Watch};
+use cpc_kernels::synthetic::{Seed, SyntheticSpec};
+use cpc_kernels::{Cpu, Inputs, PreparedTask, Registry, Watch};
 use cpc_light::{
     ConflictingVotes, Finalization, Notarization, Nullification, ProofFile, SignedVote, StateProof, Trusted, Vote,
 };
 use cpc_primitives::codec::{decode, encode};
 use cpc_primitives::ids::TaskUuid;
-use cpc_primitives::limits::{STATE_VALUE_BYTES_MAX, SUPPLY_MAX, TX_BYTES_MAX};
+use cpc_primitives::limits::{JOBS_MAX, SPEC_BYTES_MAX, STATE_VALUE_BYTES_MAX, SUPPLY_MAX, TX_BYTES_MAX};
 use cpc_primitives::result::Geometry;
 use cpc_primitives::state::StateKey;
 use cpc_primitives::tx::SignedTx;
@@ -31,7 +32,7 @@ use crate::sync_wire::{Answer, BATCH_BYTES_MAX, Question, Range, Status, TxBatch
 pub type Property = fn(&[u8]);
 
 /// Every property under the name of its fuzz target and its corpus (VEC-9).
-pub const ALL: [(&str, Property); 12] = [
+pub const ALL: [(&str, Property); 13] = [
     ("codec", codec),
     ("transaction", transaction),
     ("block", block),
@@ -44,6 +45,7 @@ pub const ALL: [(&str, Property); 12] = [
     ("proof-file", proof_file),
     ("scene", scene),
     ("sync", sync),
+    ("job-spec", job_spec),
 ];
 
 /// The network whose votes and proofs are judged.
@@ -262,6 +264,30 @@ pub fn sync(data: &[u8]) {
     }
 }
 
+/// The first byte picks a kernel, the second a number of jobs; bytes that are read as its spec have a price within the
+/// bounds of the formats, and a plan whose shares add up, or a refusal that names the bound.
+pub fn job_spec(data: &[u8]) {
+    let Some(([pick, jobs], spec)) = data.split_first_chunk() else { return };
+    let registry = Registry::all();
+    let kernels: Vec<_> = registry.kernels().collect();
+    let kernel = kernels[usize::from(*pick) % kernels.len()];
+    let price = match kernel.price(spec) {
+        Ok(price) => price,
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            assert!(kernel.plan(spec, 1).is_err(), "no price and a plan");
+            return;
+        }
+    };
+    assert!(spec.len() <= SPEC_BYTES_MAX && price.units.0 > 0 && (1..=JOBS_MAX).contains(&price.jobs_max));
+    assert!(price.disputed_units <= price.units, "a part costs more than the whole");
+    assert!(kernel.plan(spec, 0).is_err() && kernel.plan(spec, price.jobs_max + 1).is_err(), "no bound of the jobs");
+    let jobs = u32::from(*jobs).clamp(1, price.jobs_max);
+    let plan = kernel.plan(spec, jobs).expect("so many jobs are possible");
+    assert_eq!((plan.len(), plan.units()), (jobs, price.units));
+    assert_eq!(plan.jobs().map(|job| job.units.0).sum::<u128>(), price.units.0);
+}
+
 /// Small good inputs of a target, from which the fuzzer starts.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     let mut from = Draw::new(target);
@@ -394,6 +420,24 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
                 seeds.push([&[2], batch.encode().as_slice()].concat());
             }
             seeds
+        "job-spec" => {
+            let sizes = [(16, 4), (64, 1), (1_024, 100), (8_192, 1 << 20), (17, 9), (100, 1_000)];
+            let spec = |(seed, (matrix_size, iterations)): (u8, (u32, u32))| {
+                let seed = Seed::new(vec![seed; usize::from(seed) + 1]).expect("short");
+                SyntheticSpec { seed, matrix_size, iterations }.bytes()
+            };
+            let synthetic = (0u8..).zip(sizes).map(spec).map(|spec| [&[0, 3], spec.as_slice()].concat());
+            // Of rendering: width, height, frames, samples, bounces, steps, camera, triangles, nodes, bytes of images.
+            let pictures = [
+                [64, 64, 1, 4, 4, 64, 0, 100, 2, 0u32],
+                [1, 1, 1, 1, 0, 1, 0, 1, 1, 0],
+                [1_920, 1_080, 10, 64, 8, 256, 1, 100_000, 20, 1 << 20],
+                [16, 4_096, 3, 1, 1, 1, 0, 12, 1, 0],
+                [320, 200, 240, 16, 3, 32, 0, 36, 2, 64],
+                [7, 5, 2, 3, 2, 9, 0, 1, 1, 1],
+            ];
+            let rendering = pictures.map(|picture| [vec![1, 5], picture.map(u32::to_le_bytes).concat()].concat());
+            synthetic.chain(rendering).collect()
         }
         other => panic!("there are no seeds for {other:?}"),
     }

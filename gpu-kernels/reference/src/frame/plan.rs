@@ -2,6 +2,7 @@
 
 use cpc_primitives::ids::{JobIndex, Units};
 use cpc_primitives::result::Geometry;
+use cpc_primitives::{Digest, Domain, merkle};
 
 use crate::frame::BadSpec;
 
@@ -74,6 +75,12 @@ impl Plan {
     pub fn jobs(&self) -> impl Iterator<Item = Job> + '_ {
         (0..self.len()).map(|index| self.job(JobIndex(index)).expect("every index below the length has its part"))
     }
+}
+
+/// The hash of a task's result: the root over the hashes of its jobs' outputs (KER-12).
+pub fn result_hash(outputs: &[Digest]) -> Digest {
+    let leaves: Vec<Digest> = outputs.iter().map(|output| Domain::JobOutputLeaf.hash_bytes(&output.0)).collect();
+    merkle::root(&leaves)
 }
 
 /// KER-5: job i of J has `floor(U (i + 1) / J) - floor(U i / J)` of U units, so that the shares sum to U.

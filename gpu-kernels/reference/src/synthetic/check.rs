@@ -66,6 +66,8 @@ impl Freivalds {
             self.judge(at, first.saturating_add(at), &output[begin..begin.saturating_add(column_bytes)])
         };
         // The first wrong column is named, whichever thread finds one first.
+        #[cfg(feature = "canary")]
+        let count = crate::synthetic::canary::columns_to_check(count);
         (0..count).into_par_iter().find_map_first(judge)
     }
 
@@ -115,6 +117,8 @@ fn carry(spec: &SyntheticSpec, last: &Pair, cpu: Cpu, watch: &Watch) -> Result<P
     let mut carried = last.clone();
     for step in (0..spec.iterations).rev() {
         fill(&spec.seed, Part::Diagonal, step, &mut factors);
+        #[cfg(feature = "canary")]
+        crate::synthetic::canary::spoil_diagonal(step, &mut factors);
         let balanced: [Vec<i32>; VECTORS] =
             carried.each_ref().map(|vector| vector.iter().map(|value| balance(*value)).collect());
         // Every second step goes through the rows backwards: those that were read last are still in the cache.

@@ -3,6 +3,8 @@
 //! `X_{t+1} = A (D_t X_t)` for t from 0 to T - 1, all n by n and all expanded from the seed. The fresh diagonal of each
 //! step keeps A's powers from being squared.
 
+#[cfg(feature = "canary")]
+pub mod canary;
 mod check;
 mod run;
 mod spec;
@@ -10,7 +12,7 @@ mod stream;
 
 use core::any::Any;
 use core::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cpc_primitives::Mismatch;
 use cpc_primitives::result::{Challenge, Geometry, KernelId};
@@ -57,20 +59,31 @@ impl Kernel for Synthetic {
         if !inputs.is_empty() {
             return Err(BadSpec::InputCount(Mismatch { expected: 0, found: inputs.len() }).into());
         }
-        Ok(Arc::new(SyntheticTask { spec, matrix: OnceLock::new() }))
+        Ok(Arc::new(SyntheticTask { spec, matrix: Mutex::new(None) }))
     }
 }
 
 /// A checked spec, and A where a run has asked for it.
 pub struct SyntheticTask {
     spec: SyntheticSpec,
-    matrix: OnceLock<Matrix>,
+    matrix: Mutex<Option<Arc<Matrix>>>,
 }
 
 impl SyntheticTask {
     /// What was ordered.
     pub fn spec(&self) -> &SyntheticSpec {
         &self.spec
+    }
+
+    /// A, expanded by whoever comes first. It is not expanded under the lock: a thread that waits there could be the one
+    /// that the expansion itself waits for. Two that come at once both expand, and keep the same.
+    fn matrix(&self) -> Arc<Matrix> {
+        let held = || self.matrix.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = held().clone();
+        kept.unwrap_or_else(|| {
+            let fresh = Arc::new(Matrix::expand(&self.spec.seed, self.spec.matrix_size));
+            held().get_or_insert(fresh).clone()
+        })
     }
 
     /// The columns of a job that lies in this task.
@@ -100,8 +113,7 @@ impl PreparedTask for SyntheticTask {
 
     fn run(&self, geometry: &Geometry, cpu: Cpu, watch: &Watch) -> Result<Output, RunError> {
         let (first, count) = self.within(geometry)?;
-        let matrix = self.matrix.get_or_init(|| Matrix::expand(&self.spec.seed, self.spec.matrix_size));
-        Ok(Output::of(columns(&self.spec, matrix, first, count, cpu, watch)?))
+        Ok(Output::of(columns(&self.spec, &self.matrix(), first, count, cpu, watch)?))
     }
 
     fn checker(&self, secret: Secret, _effort: Effort, cpu: Cpu, watch: &Watch) -> Result<Box<dyn Checker>, RunError> {

@@ -14,8 +14,11 @@ mod root;
 mod run_node;
 pub mod secrets;
 pub mod snapshot;
+pub mod synthetic;
 pub mod tx;
 pub mod verify;
+pub mod watched;
+pub mod worker;
 
 use std::path::PathBuf;
 use std::time::Duration;

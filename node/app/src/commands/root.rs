@@ -16,8 +16,10 @@ use super::output::{versioned, warn};
 use super::query::QueryCommand;
 use super::render::RenderArgs;
 use super::snapshot::SnapshotCommand;
+use super::synthetic::SyntheticArgs;
 use super::tx::TxCommand;
 use super::verify::VerifyArgs;
+use super::worker::WorkerCommand;
 use super::{Context, Exit, Failure, Output};
 
 /// A chain whose blocks carry the results of real GPU work
@@ -103,6 +105,11 @@ enum Command {
     Db(DbCommand),
     /// Renders a scene on this machine: the same bits that any worker computes
     Render(RenderArgs),
+    /// Computes a task of the synthetic kernel here, and checks it as a validator would
+    Synthetic(SyntheticArgs),
+    /// Says what this machine can compute
+    #[command(subcommand)]
+    Worker(WorkerCommand),
     /// Says which version this is
     Version,
 }
@@ -137,6 +144,8 @@ impl Command {
             Self::Snapshot(command) => super::snapshot::run(command, context),
             Self::Db(command) => super::db::run(command, context),
             Self::Render(args) => super::render::run(&args, context),
+            Self::Synthetic(args) => super::synthetic::run(&args, context),
+            Self::Worker(command) => super::worker::run(&command, context),
             Self::Version => match context.output {
                 Output::Json => context.json(json!({ "cpc": env!("CARGO_PKG_VERSION") })),
                 Output::Human => context.print(concat!("cpc ", env!("CARGO_PKG_VERSION"))),
