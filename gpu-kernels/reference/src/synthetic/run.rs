@@ -4,7 +4,8 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, IntoParallelRef
 use rayon::slice::ParallelSliceMut;
 
 use crate::frame::{Cpu, RunError, Watch};
-use crate::simd::field::{COLUMNS, Panel, ROWS, Strip, balance, product};
+use crate::numerics::field::{accumulate, mul, reduce};
+use crate::simd::field::{COLUMNS, Panel, ROWS, Strip, balance, canonical, product};
 use crate::simd::scale::scale_rows;
 use crate::synthetic::spec::{Seed, SyntheticSpec};
 use crate::synthetic::stream::{Part, fill};
@@ -36,7 +37,7 @@ impl Matrix {
 #[allow(clippy::as_conversions, reason = "six")]
 const STRIP_ROWS: u32 = ROWS as u32;
 
-/// The most steps between two looks at the watch.
+/// A count as an index.
 pub(crate) fn index(count: u32) -> usize {
     usize::try_from(count).expect("an address has at least 32 bits")
 }
@@ -75,7 +76,7 @@ fn panel(
     let n = index(spec.matrix_size);
     let mut now = start(spec, first, bytes.len().div_ceil(n.saturating_mul(4)));
     let mut next = Panel::zero(n);
-    // One beyond the last step: its factors are ones, so that the last product is X_T itself.
+    // The last product is X_T itself: its factors are ones.
     let mut factors = vec![1; n];
     for step in 1..=spec.iterations {
         if step < spec.iterations {
@@ -104,7 +105,7 @@ fn start(spec: &SyntheticSpec, first: u32, columns: usize) -> Panel {
     for (at, number) in (0..columns).zip(first..) {
         fill(&spec.seed, Part::Start, number, &mut column);
         for (row, (value, factor)) in panel.0.iter_mut().zip(column.iter().zip(&diagonal)) {
-            row.0[at] = balance(crate::numerics::field::mul(*value, *factor));
+            row.0[at] = balance(mul(*value, *factor));
         }
     }
     panel
@@ -115,14 +116,13 @@ fn write(panel: &Panel, bytes: &mut [u8]) {
     let n = panel.0.len();
     for (at, column) in bytes.chunks_mut(n.saturating_mul(4)).enumerate() {
         for (row, out) in panel.0.iter().zip(column.as_chunks_mut::<4>().0) {
-            *out = crate::simd::field::canonical(row.0[at]).to_le_bytes();
+            *out = canonical(row.0[at]).to_le_bytes();
         }
     }
 }
 
-/// One column by scalar code alone, with every row of A expanded when it is needed (SYN-8).
+/// One column by scalar code alone (SYN-8).
 pub(crate) fn one_column(spec: &SyntheticSpec, column: u32, watch: &Watch) -> Result<Vec<u8>, RunError> {
-    use crate::numerics::field::{accumulate, mul, reduce};
     let n = index(spec.matrix_size);
     watch.expect(u64::from(spec.iterations));
     let mut rows = vec![vec![0; n]; n];
