@@ -100,7 +100,9 @@ fn report(
          products, 0.195 % at n = 1024, is the floor; the rest is the expansion of A and X_0 from the seed, which the \
          check repeats, and the memory that the carry reads A from in every step.",
     );
-    checks.note("Soundness: a wrong column passes with p^-2, about 2^-62, whatever is wrong with it; right work always passes.");
+    checks.note(
+        "Soundness: a wrong column passes with p^-2, about 2^-62, whatever is wrong with it; right work always passes.",
+    );
     speed.row("clock", clock.map(|hertz| hertz / 1e9), "GHz");
     for (level, found) in levels.iter().zip(found) {
         let per_cycle = match level {

@@ -55,7 +55,7 @@ struct Done {
 fn seed(text: &str) -> Result<Seed, String> {
     let wrong = || format!("{text:?} is no seed: 1 to {SEED_BYTES_MAX} bytes in hex, two digits each");
     let digits = text.as_bytes();
-    if digits.is_empty() || digits.len() % 2 != 0 || !digits.iter().all(u8::is_ascii_hexdigit) {
+    if digits.is_empty() || !digits.len().is_multiple_of(2) || !digits.iter().all(u8::is_ascii_hexdigit) {
         return Err(wrong());
     }
     let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
