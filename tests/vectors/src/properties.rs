@@ -420,6 +420,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
                 seeds.push([&[2], batch.encode().as_slice()].concat());
             }
             seeds
+        }
         "job-spec" => {
             let sizes = [(16, 4), (64, 1), (1_024, 100), (8_192, 1 << 20), (17, 9), (100, 1_000)];
             let spec = |(seed, (matrix_size, iterations)): (u8, (u32, u32))| {
