@@ -43,12 +43,17 @@ impl Devnet {
 
     /// The same for a network of another chain spec.
     pub fn start_network(network: &str, dir: &Path) -> Self {
-        let mut process = Command::new(binary())
+        let process = Command::new(binary())
             .args(["devnet", "--json", "--listen", "127.0.0.1:0", "--network", network, "--dir"])
             .arg(dir)
             .stdout(Stdio::piped())
             .spawn()
             .expect("the binary starts");
+        Self::ready(process)
+    }
+
+    /// Waits until a process says where it listens.
+    fn ready(mut process: Child) -> Self {
         let mut line = String::new();
         BufReader::new(process.stdout.take().expect("piped")).read_line(&mut line).expect("its first line");
         let ready: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line:?}: {error}"));
@@ -127,6 +132,80 @@ impl Drop for Devnet {
         // It may have ended already; then there is nothing to kill.
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+/// Several validators of one network, each in a process of its own.
+pub struct Validators {
+    dir: PathBuf,
+    interval_ms: u64,
+    nodes: Vec<Option<Devnet>>,
+}
+
+impl Validators {
+    /// Writes the chain spec of so many into a folder, and starts them all.
+    pub fn start(dir: &Path, count: u16, interval_ms: u64) -> Self {
+        let port = || TcpListener::bind("127.0.0.1:0").expect("a port");
+        // All are held until the last is found, so that none is found twice.
+        let held: Vec<_> = (0..count).map(|_| (port(), port())).collect();
+        let of = |listener: &TcpListener| listener.local_addr().expect("an address");
+        let addresses = held.iter().map(|(consensus, network)| {
+            (of(consensus).to_string(), format!("/ip4/127.0.0.1/udp/{}/quic-v1", of(network).port()))
+        });
+        let text = cpc_genesis::devnet_of(&addresses.collect::<Vec<_>>()).expect("a chain spec");
+        std::fs::write(dir.join("genesis.toml"), text).expect("written");
+        drop(held);
+        let mut all = Self { dir: dir.to_owned(), interval_ms, nodes: (0..count).map(|_| None).collect() };
+        (0..all.nodes.len()).for_each(|n| all.revive(n));
+        all
+    }
+
+    /// Starts one that is down.
+    pub fn revive(&mut self, n: usize) {
+        let process = Command::new(binary())
+            .args(["--json", "--network"])
+            .arg(self.dir.join("genesis.toml"))
+            .args(["node", "run", "--listen", "127.0.0.1:0", "--known-seat", &n.to_string()])
+            .args(["--interval-ms", &self.interval_ms.to_string(), "--dir"])
+            .arg(self.dir.join(format!("node-{n}")))
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        self.nodes[n] = Some(Devnet::ready(process));
+    }
+
+    /// Ends one without a word, as a crash does.
+    pub fn kill(&mut self, n: usize) {
+        self.nodes[n].take().expect("it runs").kill();
+    }
+
+    /// One that runs.
+    pub fn node(&self, n: usize) -> &Devnet {
+        self.nodes[n].as_ref().expect("it runs")
+    }
+
+    /// Waits until all that run have blocks up to a height.
+    pub fn reach(&self, height: u64) {
+        self.nodes.iter().flatten().for_each(|node| node.reach(height));
+    }
+
+    /// The greatest height of those that run.
+    pub fn tip(&self) -> u64 {
+        self.nodes.iter().flatten().map(Devnet::tip).max().unwrap_or_default()
+    }
+
+    /// Looks at the tip for so long, and returns by how much it has risen.
+    pub fn rise_in(&self, time: Duration) -> u64 {
+        let (start, before) = (Instant::now(), self.tip());
+        while start.elapsed() < time {
+            pause();
+        }
+        self.tip() - before
+    }
+
+    /// Asks all to stop, and waits until they have.
+    pub fn stop(self) {
+        self.nodes.into_iter().flatten().for_each(Devnet::stop);
     }
 }
 
