@@ -255,25 +255,47 @@ impl FromStr for Digest {
     }
 }
 
+/// The digits of hex.
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 /// Hex in small letters, without 0x.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
+    for byte in bytes {
+        for nibble in [byte >> 4, byte & 15] {
+            text.push(char::from(DIGITS[usize::from(nibble)]));
+        }
+    }
+    text
 }
 
 /// Reads hex in small letters, without 0x, of exactly the length of `out`.
 pub fn unhex(text: &str, out: &mut [u8]) -> Result<(), HexError> {
-    if let Some(found) = text.chars().find(|c| !matches!(c, '0'..='9' | 'a'..='f')) {
-        return Err(HexError::Digit { found });
-    }
     let expected = out.len().saturating_mul(2);
-    if text.len() != expected {
-        return Err(HexError::Length { expected, found: text.len() });
+    // One pass: whole transactions come in hex, thousands a second. A wrong digit is named before a wrong length.
+    let mut pairs = text.as_bytes().chunks_exact(2);
+    let mut wrong = !pairs.remainder().is_empty() || text.len() != expected;
+    for (byte, digits) in out.iter_mut().zip(pairs.by_ref()) {
+        let (high, low) = (nibble(digits[0]), nibble(digits[1]));
+        wrong |= (high | low) > 15;
+        *byte = high << 4 | low & 15;
     }
-    for (byte, digits) in out.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let digits = core::str::from_utf8(digits).expect("hex digits are ascii");
-        *byte = u8::from_str_radix(digits, 16).expect("two hex digits are a byte");
+    if !wrong {
+        return Ok(());
     }
-    Ok(())
+    Err(match text.chars().find(|c| !matches!(c, '0'..='9' | 'a'..='f')) {
+        Some(found) => HexError::Digit { found },
+        None => HexError::Length { expected, found: text.len() },
+    })
+}
+
+/// The value of a digit of hex; more than 15 for anything else.
+const fn nibble(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit & 15,
+        b'a'..=b'f' => (digit & 15).wrapping_add(9),
+        _ => u8::MAX,
+    }
 }
 
 #[cfg(test)]
@@ -295,5 +317,14 @@ mod tests {
         assert_eq!("0x".parse::<Digest>(), Err(HexError::Digit { found: 'x' }));
         assert_eq!("ABCD".parse::<Digest>(), Err(HexError::Digit { found: 'A' }));
         assert_eq!("abcd".parse::<Digest>(), Err(HexError::Length { expected: 64, found: 4 }));
+        let all: Vec<u8> = (0..=255).collect();
+        let mut read = vec![0; 256];
+        assert_eq!((unhex(&hex(&all), &mut read), read), (Ok(()), all));
+        for digit in (0..=127).map(char::from) {
+            let found = unhex(&format!("0{digit}"), &mut [0]).is_ok();
+            assert_eq!(found, matches!(digit, '0'..='9' | 'a'..='f'), "{digit:?}");
+        }
+        assert_eq!(unhex("0\u{e9}", &mut [0]), Err(HexError::Digit { found: '\u{e9}' }));
+        assert_eq!(unhex("012", &mut [0]), Err(HexError::Length { expected: 2, found: 3 }));
     }
 }

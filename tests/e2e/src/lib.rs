@@ -93,6 +93,21 @@ impl Devnet {
         request(request_to.config().http_status_as_error(false).build().send(body))
     }
 
+    /// Sends bytes to its API.
+    pub fn post_bytes(&self, path: &str, body: &[u8]) -> (u16, Value) {
+        let request_to = ureq::post(format!("{}{path}", self.url)).header("content-type", "application/octet-stream");
+        request(request_to.config().http_status_as_error(false).build().send(body))
+    }
+
+    /// Waits until one of its metrics without labels has a value.
+    pub fn until_metric(&self, name: &str, value: u64) {
+        let (start, line) = (Instant::now(), format!("{name} {value}"));
+        while !self.get("/metrics").1.as_str().expect("text").lines().any(|found| found == line) {
+            assert!(start.elapsed() < PATIENCE, "{line} never came");
+            pause();
+        }
+    }
+
     /// Announces a body of so many bytes to its API, sends none of it, and reads the whole answer.
     pub fn announce(&self, path: &str, bytes: usize) -> String {
         let address = self.url.trim_start_matches("http://");

@@ -245,7 +245,7 @@ fn the_api_refuses_by_name() {
         ("/api/v1/txs", "{\"tx\":\"00\",\"extra\":1}", 422, "invalid_body"),
         ("/api/v1/txs", "{\"tx\":\"0\"}", 400, "invalid_hex"),
         ("/api/v1/txs", "{\"tx\":\"zz\"}", 400, "invalid_hex"),
-        ("/api/v1/txs", "{\"tx\":\"\"}", 400, "invalid_transaction"),
+        ("/api/v1/txs", "{\"tx\":\"\"}", 422, "invalid_transaction"),
         ("/api/v1/faucet", "{\"address\":\"x\"}", 400, "invalid_address"),
         ("/api/v1/faucet", "{\"address\":1}", 422, "invalid_body"),
     ];
@@ -254,8 +254,8 @@ fn the_api_refuses_by_name() {
         assert_eq!((found, answer["code"].as_str()), (status, Some(code)), "{path} {body}: {answer}");
     }
     let (found, answer) = devnet.post("/api/v1/txs", &format!("{{\"tx\":\"{zero}\"}}"));
-    assert_eq!((found, answer["code"].as_str()), (400, Some("invalid_transaction")), "{answer}");
-    let answer = devnet.announce("/api/v1/txs", 400_000);
+    assert_eq!((found, answer["code"].as_str()), (422, Some("invalid_transaction")), "{answer}");
+    let answer = devnet.announce("/api/v1/txs", 2_000_000);
     assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("payload_too_large"), "{answer}");
     let ask = format!("{{\"address\":\"{}\",\"amount\":\"1e5\"}}", devnet.faucet);
     assert_eq!(devnet.post("/api/v1/faucet", &ask).1["code"], "invalid_amount");

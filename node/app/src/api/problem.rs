@@ -2,7 +2,9 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use cpc_primitives::Fault;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A refusal. The code is for programs and never changes; the words are for people and may.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +21,9 @@ pub struct Problem {
     pub retry_after: Option<u32>,
 }
 
-/// The body of a refusal, as it is sent and as our own client reads it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// The body of a refusal, as it is sent and as our own client reads it (RFC 9457).
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = Problem)]
 pub struct ProblemBody {
     /// Always `about:blank`: the code says more than a page would.
     pub r#type: String,
@@ -72,6 +75,28 @@ impl Problem {
         response.extensions_mut().insert(self);
         response
     }
+}
+
+/// What was sent is wrong in its form.
+pub(super) fn invalid(code: &'static str, detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, code, detail, "GET /openapi.json says what this route takes")
+}
+
+/// What was sent has the right form and breaks a rule.
+pub(super) fn refused(code: &'static str, detail: impl Into<String>, hint: &'static str) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail, hint)
+}
+
+/// What was named does not exist.
+pub(super) fn missing(code: &'static str, detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, code, detail, "")
+}
+
+/// A fault of this node is not the caller's: the details go to the log.
+pub(super) fn broken(fault: &Fault) -> Problem {
+    tracing::error!(%fault, "request met a fault");
+    let detail = "this node cannot answer; its log says why";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail, "ask another node").retry_after(10)
 }
 
 impl IntoResponse for Problem {

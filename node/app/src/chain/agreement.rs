@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use cpc_engine::{ExecuteError, Seat, Slot, Tip};
 use cpc_ledger::{
@@ -177,6 +178,7 @@ impl Chain {
         if cpc_engine::Chain::is_executed(self, &block.id()) {
             return Ok(());
         }
+        let begun = Instant::now();
         let (parent, ground) = self.ground(&header.parent)?;
         let txs = self.verifier.verify(block.txs.to_vec());
         let txs = txs.map_err(|culprits| ExecuteError::Invalid(culprits.to_string()))?;
@@ -188,6 +190,7 @@ impl Chain {
             executed.check(header, overlay.root()).map_err(|error| Self::judge(&ground, header.parent, error))?;
         let receipts = receipts_of(applied.into_parts().2)?;
         self.candidates().insert(Candidate { block: Arc::new(block.clone()), overlay, receipts });
+        self.metrics.block_apply.observe(begun.elapsed().as_secs_f64());
         Ok(())
     }
 
@@ -202,6 +205,7 @@ impl Chain {
         let beacon = self.beacon.get().and_then(|chain| due.preimage(chain)).ok_or_else(cannot);
         let beacon = beacon.map_err(ExecuteError::Fault)?;
         let context = Context { epoch, view, parent_view, time, proposer, beacon };
+        let start = Instant::now();
         let waiting = self.waiting_in(&parent_id);
         let candidates = self.pending().candidates(self.params().block_bytes_max as usize);
         let candidates: Vec<VerifiedTx> = candidates.into_iter().filter(|tx| !waiting.contains(&tx.hash())).collect();
@@ -234,6 +238,7 @@ impl Chain {
         let block = Block { header: executed.header(overlay.root()), txs };
         let receipts = receipts_of(receipts)?;
         self.candidates().insert(Candidate { block: Arc::new(block.clone()), overlay, receipts });
+        self.metrics.block_apply.observe(start.elapsed().as_secs_f64());
         Ok(block)
     }
 
@@ -269,13 +274,16 @@ impl Chain {
             let candidate = candidates.by_id.get(&id).ok_or_else(absent)?;
             (Arc::clone(&candidate.overlay), candidate.receipts.clone())
         };
+        let begun = Instant::now();
         self.store.commit(&overlay, block, certificate.unwrap_or_default(), &receipts).map_err(
             |error| match error {
                 StoreError::Fault(fault) => fault,
                 other => Fault::Invariant { detail: other.to_string() },
             },
         )?;
-        self.settle(block)
+        self.settle(block)?;
+        self.measure(block, &receipts, begun.elapsed());
+        Ok(())
     }
 
     /// What follows from a commit: lookups, and who no longer waits.
@@ -293,6 +301,7 @@ impl Chain {
         }
         drop(pending);
         drop(self.candidates().settle(block.id()));
+        self.announce(block.header.height);
         tracing::debug!(height = %block.header.height, txs = block.txs.len(), id = %block.id(), "block is final");
         Ok(())
     }

@@ -3,6 +3,7 @@
 mod agreement;
 pub mod pending;
 mod proofs;
+mod reads;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -23,12 +24,16 @@ use cpc_store::{
     tx_events,
 };
 use serde::Serialize;
+use tokio::sync::watch;
 
 use crate::api::dto::TxView;
+use crate::metrics::Metrics;
 use agreement::Candidates;
 use pending::{Pending, Refused};
+use reads::RecentBlocks;
 
 pub use proofs::NoProof;
+pub use reads::{Admitted, EpochSeats, Fate};
 
 /// Signatures that were checked are remembered so many at a time.
 const VERIFIED_MAX: usize = 200_000;
@@ -58,6 +63,10 @@ pub struct Chain {
     /// What this node's seat feeds the beacon with, where it has one.
     beacon: OnceLock<HashChain>,
     faucet: Mutex<FaucetState>,
+    /// The height up to which blocks are final and indexed, for whoever waits for one.
+    heads: watch::Sender<Height>,
+    recent: RecentBlocks,
+    metrics: Metrics,
 }
 
 /// The time now, as blocks count it.
@@ -166,28 +175,11 @@ pub struct FinalBlock {
     pub certificate: Option<Vec<u8>>,
 }
 
-/// A block of this disk.
-struct Kept {
+/// A block of this disk with what became of its transactions.
+pub struct Kept {
     block: Block,
     /// What became of its transactions, where this node has executed it.
     receipts: Option<Receipts>,
-}
-
-impl Kept {
-    /// The transaction at a place, which has to be the one that was asked for.
-    fn view(&self, place: Place, hash: &TxHash) -> Result<TxView, Fault> {
-        let Place { height, index } = place;
-        let at = usize::try_from(index).unwrap_or(usize::MAX);
-        let tx = self.block.txs.get(at).filter(|tx| tx.hash() == *hash);
-        let absent = || Fault::Damaged {
-            detail: format!("transaction {hash} is indexed at {index} of block {height}, where it is not"),
-        };
-        let tx = tx.ok_or_else(absent)?;
-        match &self.receipts {
-            None => Ok(TxView::unexecuted(tx, height, index)),
-            Some(receipts) => Ok(TxView::included(tx, receipts.get(at).ok_or_else(absent)?, height, index)),
-        }
-    }
 }
 
 /// A part of an account's history.
@@ -245,8 +237,12 @@ impl Chain {
             candidates: Mutex::default(),
             beacon: OnceLock::new(),
             faucet: Mutex::new(FaucetState { next: Nonce(0), last: None }),
+            heads: watch::Sender::new(Height(0)),
+            recent: RecentBlocks::default(),
+            metrics: Metrics::new(),
         };
         chain.index.catch_up(u64::MAX)?;
+        chain.announce(chain.tip().header.height);
         Ok(chain)
     }
 
@@ -258,6 +254,11 @@ impl Chain {
     /// What the network began with.
     pub const fn genesis(&self) -> &Genesis {
         &self.genesis
+    }
+
+    /// What this node measures.
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The chain spec as it was read.
@@ -337,21 +338,16 @@ impl Chain {
     pub fn history(&self, address: &Address, before: Option<Place>, limit: usize) -> Result<Page, Fault> {
         let rows = self.index.account(address, before, limit)?.found;
         let next = if rows.len() == limit { rows.last().map(|(place, _)| *place) } else { None };
-        let (mut txs, mut block): (Vec<TxView>, Option<Kept>) = (Vec::with_capacity(rows.len()), None);
-        for (place, hash) in &rows {
-            // The rows of one block follow each other: it is read once.
-            let kept = match block.take().filter(|kept| kept.block.header.height == place.height) {
-                Some(kept) => kept,
-                None => self.kept(place.height)?,
-            };
-            txs.push(kept.view(*place, hash)?);
-            block = Some(kept);
-        }
-        Ok(Page { txs, next })
+        let view = |(place, hash): &(Place, TxHash)| self.kept(place.height)?.view(*place, hash);
+        Ok(Page { txs: rows.iter().map(view).collect::<Result<_, _>>()?, next })
     }
 
     /// A block of this disk with what became of its transactions.
-    fn kept(&self, height: Height) -> Result<Kept, Fault> {
+    fn kept(&self, height: Height) -> Result<Arc<Kept>, Fault> {
+        self.recent.get(height, || self.read_kept(height))
+    }
+
+    fn read_kept(&self, height: Height) -> Result<Kept, Fault> {
         let block = self.store.block(height)?;
         let block = block.ok_or_else(|| Fault::Damaged { detail: format!("block {height} is indexed and absent") })?;
         let receipts = match self.store.receipts(height)? {

@@ -204,6 +204,16 @@ impl Pending {
         self.senders.get(sender).map_or(0, |queue| queue.ready().count())
     }
 
+    /// All of them, by sender and nonce.
+    pub fn iter(&self) -> impl Iterator<Item = &VerifiedTx> {
+        self.senders.values().flat_map(|queue| queue.txs.values())
+    }
+
+    /// How many bytes they have.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// How many wait.
     pub fn count(&self) -> usize {
         self.hashes.len()

@@ -1,12 +1,14 @@
 //! The commands, and what all of them share: where the data is, how to answer, how to fail.
 
 pub mod chain_dir;
+pub mod config;
 pub mod db;
 pub mod devnet;
 pub mod faucet;
 mod files;
 pub mod genesis;
 pub mod keys;
+pub mod node;
 mod output;
 pub mod query;
 pub mod render;
@@ -15,7 +17,9 @@ mod run_node;
 pub mod secrets;
 pub mod snapshot;
 pub mod synthetic;
+pub mod status;
 pub mod tx;
+mod tx_files;
 pub mod verify;
 pub mod watched;
 pub mod worker;
@@ -26,6 +30,7 @@ use std::time::Duration;
 use cpc_primitives::Address;
 
 use crate::client::Client;
+use crate::config::NodeConfig;
 use crate::keystore::{KeyName, Keystore};
 
 pub use files::{read_bounded, write_new};
@@ -47,6 +52,8 @@ pub struct Context {
     pub no_input: bool,
     /// Whether words on stderr are left out that are no errors.
     pub quiet: bool,
+    /// The file of the node's configuration, where it was named.
+    pub config: Option<PathBuf>,
     /// The network: one that is known by name, or the path of a chain spec.
     pub network: String,
     /// The URL of the node that answers.
@@ -59,6 +66,24 @@ impl Context {
     /// A client of the node.
     pub fn client(&self) -> Client {
         Client::new(&self.node, self.timeout)
+    }
+
+    /// The node's configuration: these options of the command line over the environment, the file, and the defaults.
+    pub fn node_config(&self, flags: &[(&str, String)]) -> Result<NodeConfig, Failure> {
+        let beside = self.data_dir.join(crate::config::FILE);
+        let path = self.config.clone().or_else(|| beside.exists().then_some(beside));
+        let text = path.as_deref().map(|path| {
+            let bytes = read_bounded(path, crate::config::FILE_BYTES_MAX, Exit::Usage)?;
+            String::from_utf8(bytes)
+                .map_err(|error| Failure::new(Exit::Usage, format!("{} is no text: {error}", path.display())))
+        });
+        let text = text.transpose()?;
+        // A variable that is no text belongs to nobody here.
+        let environment =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        NodeConfig::read(path.as_deref().zip(text.as_deref()), environment, flags).map_err(|error| {
+            Failure::new(Exit::Usage, error.to_string()).hint("`cpc config keys` lists what may be chosen")
+        })
     }
 }
 

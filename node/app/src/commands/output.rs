@@ -28,6 +28,15 @@ impl Context {
         self.print(&versioned(value).to_string())
     }
 
+    /// Gives a text that this program made, as it is: what a shell or a pager reads.
+    pub(super) fn give_text(&self, name: &str, text: &[u8]) -> Result<(), Failure> {
+        if self.output == Output::Json {
+            return self.json(serde_json::json!({ name: String::from_utf8_lossy(text) }));
+        }
+        let mut out = io::stdout().lock();
+        written(out.write_all(text).and_then(|()| out.flush()))
+    }
+
     /// Says something that is not an answer.
     pub fn say(&self, words: &str) {
         if !self.quiet {

@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 
 use super::verify::{anchor_json, anchor_of, describe, genesis_of};
 use super::{Context, Exit, Failure, Output, address_of};
-use crate::api::dto::{AccountView, BlockView, SupplyView, TxView};
+use crate::api::dto::{
+    AccountTxs, AccountView, BlockView, BurnsView, FeesView, MempoolView, ParamsView, PeersView, SeatView, SupplyView,
+    TreasuryView, TxView, ValidatorsView,
+};
 
 /// Asks a node.
 #[derive(Debug, Subcommand)]
@@ -47,6 +50,35 @@ pub enum QueryCommand {
         /// The hash that `cpc tx send` printed
         hash: String,
     },
+    /// The transactions of an address, the newest first
+    Txs {
+        /// A key's name, or an address
+        who: String,
+        /// How many at most
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+        limit: u32,
+        /// From where the page before ended
+        #[arg(long, value_name = "PLACE")]
+        before: Option<String>,
+    },
+    /// Who signs blocks
+    Validators {
+        /// The epoch; that of the last final block without it
+        #[arg(long)]
+        epoch: Option<u64>,
+    },
+    /// What a sender has to know
+    Params,
+    /// What transactions cost
+    Fees,
+    /// What was destroyed
+    Burns,
+    /// What the treasury holds, and whose keys spend it
+    Treasury,
+    /// What waits for a block
+    Mempool,
+    /// Whom the node is connected to
+    Peers,
     /// All money: what there is, where it is, what was made and burned
     Supply,
 }
@@ -83,10 +115,78 @@ pub fn run(command: QueryCommand, context: &Context) -> Result<(), Failure> {
             let tx: TxView = context.client().get(&format!("/api/v1/txs/{hash}"))?;
             show(&tx, context)
         }
+        QueryCommand::Txs { who, limit, before } => {
+            let before = before.map(|place| place_named(&place).map(|place| format!("&before={place}"))).transpose()?;
+            let path = account_path(&address_of(&who, context)?);
+            let path = format!("{path}/txs?limit={limit}{}", before.unwrap_or_default());
+            history(&context.client().get(&path)?, context)
+        }
+        QueryCommand::Validators { epoch } => {
+            let epoch = epoch.map(|epoch| format!("?epoch={epoch}")).unwrap_or_default();
+            validators(&context.client().get(&format!("/api/v1/validators{epoch}"))?, context)
+        }
+        QueryCommand::Params => show(&context.client().get::<ParamsView>("/api/v1/params")?, context),
+        QueryCommand::Fees => show(&context.client().get::<FeesView>("/api/v1/fees")?, context),
+        QueryCommand::Burns => show(&context.client().get::<BurnsView>("/api/v1/burns")?, context),
+        QueryCommand::Treasury => show(&context.client().get::<TreasuryView>("/api/v1/treasury")?, context),
+        QueryCommand::Mempool => {
+            let mempool: MempoolView = context.client().get("/api/v1/mempool")?;
+            match context.output {
+                Output::Json => context.json(serde_json::to_value(&mempool).expect("our own records are JSON")),
+                Output::Human => {
+                    context.print(&format!("{} transactions wait, {} bytes", mempool.count, mempool.bytes))?;
+                    mempool.txs.iter().try_for_each(|tx| context.print(&tx_line(tx)))
+                }
+            }
+        }
+        QueryCommand::Peers => {
+            let peers: PeersView = context.client().get("/api/v1/peers")?;
+            super::node::peers(&serde_json::to_value(&peers).expect("our own records are JSON"), context)
+        }
         QueryCommand::Supply => {
             let supply: SupplyView = context.client().get("/api/v1/supply")?;
             show(&supply, context)
         }
+    }
+}
+
+/// One page of a history.
+fn history(page: &AccountTxs, context: &Context) -> Result<(), Failure> {
+    if context.output == Output::Json {
+        return context.json(serde_json::to_value(page).expect("our own records are JSON"));
+    }
+    page.txs.iter().try_for_each(|tx| context.print(&tx_line(tx)))?;
+    if let Some(next) = &page.next {
+        context.say(&format!("Go on with --before {next}"));
+    }
+    Ok(())
+}
+
+/// A transaction in one line.
+fn tx_line(tx: &TxView) -> String {
+    let height = tx.height.map_or_else(|| "-".to_owned(), |height| height.to_string());
+    let amount = tx.amount.as_ref().map(|amount| format!("  {amount} CPC")).unwrap_or_default();
+    let to = tx.to.as_ref().map(|to| format!("  to {to}")).unwrap_or_default();
+    format!("{}  {}  {height}  {}{amount}  from {}{to}", tx.hash, tx.status, tx.action, tx.from)
+}
+
+/// The seats of an epoch.
+fn validators(found: &ValidatorsView, context: &Context) -> Result<(), Failure> {
+    if context.output == Output::Json {
+        return context.json(serde_json::to_value(found).expect("our own records are JSON"));
+    }
+    let count = found.validators.len();
+    context.print(&format!("epoch {}: {} of {count} make a block final", found.epoch, found.quorum))?;
+    let line = |seat: &SeatView| format!("{:>3}  {}  {}  {} CPC", seat.seat, seat.key, seat.account, seat.stake);
+    found.validators.iter().try_for_each(|seat| context.print(&line(seat)))
+}
+
+/// A place in a list, as the page before named it.
+fn place_named(text: &str) -> Result<String, Failure> {
+    let number = |part: &str| !part.is_empty() && part.len() <= 19 && part.bytes().all(|c| c.is_ascii_digit());
+    match text.split_once('-') {
+        Some((height, index)) if number(height) && number(index) => Ok(text.to_owned()),
+        _ => Err(Failure::new(Exit::Usage, format!("{text:?} is no place: pass on what the page before said"))),
     }
 }
 
@@ -139,7 +239,7 @@ fn prove(address: &Address, file: &Path, from: Option<(u64, &str)>, context: &Co
 }
 
 /// Prints a flat record: JSON as it is, or a name and a value on each line.
-fn show(record: &impl serde::Serialize, context: &Context) -> Result<(), Failure> {
+pub(super) fn show(record: &impl serde::Serialize, context: &Context) -> Result<(), Failure> {
     let value = serde_json::to_value(record).expect("our own records are JSON");
     if context.output == Output::Json {
         context.json(value)?;

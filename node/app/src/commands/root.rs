@@ -4,19 +4,22 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde_json::json;
 
+use super::config::ConfigCommand;
 use super::db::DbCommand;
 use super::devnet::DevnetArgs;
 use super::faucet::FaucetCommand;
 use super::genesis::GenesisCommand;
 use super::keys::KeysCommand;
+use super::node::NodeCommand;
 use super::output::{versioned, warn};
 use super::query::QueryCommand;
 use super::render::RenderArgs;
 use super::snapshot::SnapshotCommand;
 use super::synthetic::SyntheticArgs;
+use super::status::StatusArgs;
 use super::tx::TxCommand;
 use super::verify::VerifyArgs;
 use super::worker::WorkerCommand;
@@ -48,6 +51,9 @@ struct Globals {
     /// Where keys and chains are kept
     #[arg(long, global = true, value_name = "DIR", env = "CPC_DATA_DIR")]
     data_dir: Option<PathBuf>,
+    /// The node's configuration; node.toml in the data directory where there is one
+    #[arg(long, global = true, value_name = "FILE", env = "CPC_CONFIG")]
+    config: Option<PathBuf>,
     /// The network: devnet, testnet, mainnet, or the path of a chain spec
     #[arg(long, global = true, value_name = "NETWORK", env = "CPC_NETWORK", default_value = "devnet")]
     network: String,
@@ -65,19 +71,14 @@ struct Globals {
     no_input: bool,
 }
 
-/// What a node of this machine can be told.
-#[derive(Debug, Subcommand)]
-enum NodeCommand {
-    /// Runs one validator of a network
-    Run(super::run_node::RunArgs),
-}
-
 /// What can be done.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs a network on this machine, with money to play with
     Devnet(DevnetArgs),
-    /// Runs one validator of a network
+    /// Says where a node is, in one line
+    Status(StatusArgs),
+    /// Runs one validator of a network, and asks and stops the node of a folder
     #[command(subcommand)]
     Node(NodeCommand),
     /// Makes, lists and uses keys
@@ -110,6 +111,16 @@ enum Command {
     /// Says what this machine can compute
     #[command(subcommand)]
     Worker(WorkerCommand),
+    /// Shows what the node's configuration says, and where each value comes from
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Writes completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Writes the manual page
+    Man,
     /// Says which version this is
     Version,
 }
@@ -133,8 +144,9 @@ impl Cli {
 impl Command {
     fn run(self, context: &Context) -> Result<(), Failure> {
         match self {
-            Self::Node(NodeCommand::Run(args)) => super::run_node::run(&args, context),
             Self::Devnet(args) => super::devnet::run(&args, context),
+            Self::Status(args) => super::status::run(&args, context),
+            Self::Node(command) => super::node::run(command, context),
             Self::Keys(command) => super::keys::run(command, context),
             Self::Tx(command) => super::tx::run(command, context),
             Self::Query(command) => super::query::run(command, context),
@@ -146,12 +158,31 @@ impl Command {
             Self::Render(args) => super::render::run(&args, context),
             Self::Synthetic(args) => super::synthetic::run(&args, context),
             Self::Worker(command) => super::worker::run(&command, context),
+            Self::Config(command) => super::config::run(&command, context),
+            Self::Completions { shell } => completions(shell, context),
+            Self::Man => manual(context),
             Self::Version => match context.output {
                 Output::Json => context.json(json!({ "cpc": env!("CARGO_PKG_VERSION") })),
                 Output::Human => context.print(concat!("cpc ", env!("CARGO_PKG_VERSION"))),
             },
         }
     }
+}
+
+/// What a shell reads to complete commands.
+fn completions(shell: clap_complete::Shell, context: &Context) -> Result<(), Failure> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "cpc", &mut text);
+    context.give_text("completions", &text)
+}
+
+/// The manual: the page of the command, and one section for each of its commands.
+fn manual(context: &Context) -> Result<(), Failure> {
+    let mut text = Vec::new();
+    let command = Cli::command();
+    let cannot = |error: std::io::Error| Failure::new(Exit::Failed, format!("the manual cannot be written: {error}"));
+    clap_mangen::Man::new(command).render(&mut text).map_err(cannot)?;
+    context.give_text("man", &text)
 }
 
 impl Globals {
@@ -162,6 +193,7 @@ impl Globals {
             yes: self.yes,
             no_input: self.no_input,
             quiet: self.quiet,
+            config: self.config.clone(),
             network: self.network.clone(),
             node: self.node.clone(),
             timeout: self.timeout,

@@ -14,10 +14,12 @@ use cpc_primitives::Epoch;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
 use super::chain_dir::{ChainDir, fault_exit};
 use super::{Context, Exit, Failure, Output};
 use crate::chain::Chain;
+use crate::control::{self, Control};
 use crate::node::{Node, NodeError, Seat};
 
 /// The folder of the seat's votes inside the chain's.
@@ -144,6 +146,14 @@ async fn serve(
 
     let mut node = Node::start(Arc::clone(&chain), seat, listener).map_err(|error| node_failure(&error))?;
 
+    let cannot = |error: std::io::Error| Failure::new(Exit::Failed, format!("no way in for the owner: {error}"));
+    let control = Control::open(dir).map_err(cannot)?;
+    let (stop, mut told) = mpsc::channel(1);
+    // A second request to stop changes nothing.
+    let told_to = move |_| drop(stop.try_send(()));
+    let answers = control::answers(Arc::clone(&chain), Vec::new, Vec::new, told_to);
+    let owner = tokio::spawn(async move { control.serve(answers).await });
+
     let [mut interrupt, mut terminate] = signals()?;
     let greeted = greet(address, dir, &chain, context);
     let line = live_line(&chain, context);
@@ -155,8 +165,10 @@ async fn serve(
             error = node.ended() => Err(node_failure(&error)),
             _ = interrupt.recv() => Ok(()),
             _ = terminate.recv() => Ok(()),
+            _ = told.recv() => Ok(()),
         }
     };
+    owner.abort();
     line.finish_and_clear();
     if outcome.is_ok() {
         context.say("Stopping ...");

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::keys::unlock;
 use super::secrets::PasswordArgs;
-use super::{Context, Exit, Failure, Output, address_of};
+use super::{Context, Exit, Failure, Output, address_of, tx_files};
 use crate::api::dto::{AccountView, Status, Submit, Submitted, TxView};
 use crate::client::Client;
 use crate::keystore::{KeyName, Keystore};
@@ -27,6 +27,16 @@ pub enum TxCommand {
     ///
     /// Signs with a key of this machine, sends to --node, and waits until the transfer is final.
     Send(SendArgs),
+    /// What became of transactions
+    Status(tx_files::StatusArgs),
+    /// Builds a transfer that nobody has signed, in hex
+    Build(tx_files::BuildArgs),
+    /// Signs what was built, where the key is
+    Sign(tx_files::SignArgs),
+    /// Sends what was signed, many at once
+    Broadcast(tx_files::BroadcastArgs),
+    /// Says what a file holds
+    Decode(tx_files::DecodeArgs),
 }
 
 /// What `cpc tx send` takes.
@@ -59,8 +69,14 @@ pub struct SendArgs {
 
 /// Runs one of them.
 pub fn run(command: TxCommand, context: &Context) -> Result<(), Failure> {
-    let TxCommand::Send(args) = command;
-    send(&args, context)
+    match command {
+        TxCommand::Send(args) => send(&args, context),
+        TxCommand::Status(args) => tx_files::status(&args, context),
+        TxCommand::Build(args) => tx_files::build(&args, context),
+        TxCommand::Sign(args) => tx_files::sign(&args, context),
+        TxCommand::Broadcast(args) => tx_files::broadcast(&args, context),
+        TxCommand::Decode(args) => tx_files::show(&args, context),
+    }
 }
 
 fn send(args: &SendArgs, context: &Context) -> Result<(), Failure> {
@@ -90,9 +106,7 @@ fn send(args: &SendArgs, context: &Context) -> Result<(), Failure> {
         return Err(failure.hint(format!("on a devnet: cpc faucet request --to {}", args.key)));
     }
 
-    let next = u64::try_from(account.pending).ok().and_then(|pending| account.nonce.checked_add(pending));
-    let next = next.ok_or_else(|| wrong("next nonce", "it is more than there are"))?;
-    let nonce = args.nonce.unwrap_or(next);
+    let nonce = args.nonce.map_or_else(|| next_nonce(&account), Ok)?;
     let body = TxBody {
         chain: params.chain,
         nonce: Nonce(nonce),
@@ -103,7 +117,7 @@ fn send(args: &SendArgs, context: &Context) -> Result<(), Failure> {
     // The password is asked for last: nobody types it for a transfer that could not be sent.
     let tx = body.sign(&unlock(&args.key, &args.password, context)?);
     let hex = cpc_primitives::hash::hex(&tx.encode());
-    let submitted: Submitted = client.post("/api/v1/txs", &Submit { tx: hex })?;
+    let submitted: Submitted = client.post("/api/v1/txs", &Submit { tx: Some(hex), txs: None })?;
     if args.no_wait {
         match context.output {
             Output::Json => context.json(json!({ "hash": submitted.hash, "id": submitted.id, "status": "pending" }))?,
@@ -135,7 +149,11 @@ fn send(args: &SendArgs, context: &Context) -> Result<(), Failure> {
 pub(super) fn wait(client: &Client, hash: &str, context: &Context) -> Result<TxView, Failure> {
     let start = Instant::now();
     loop {
-        let found: Option<TxView> = client.find(&format!("/api/v1/txs/{hash}"))?;
+        // The node answers before this command stops listening; one that has no such wait is asked again.
+        let left = context.timeout.saturating_sub(start.elapsed()).as_secs();
+        let asked = Instant::now();
+        let found: Option<TxView> =
+            client.find(&format!("/api/v1/txs/{hash}?wait={}", left.saturating_sub(1).min(20)))?;
         match found {
             Some(tx) if tx.status == "applied" => return Ok(tx),
             Some(tx) if tx.status == "failed" => {
@@ -145,9 +163,9 @@ pub(super) fn wait(client: &Client, hash: &str, context: &Context) -> Result<TxV
             }
             _ if start.elapsed() > context.timeout => {
                 return Err(Failure::new(Exit::TimedOut, format!("{hash} is not final after {:?}", context.timeout))
-                    .hint(format!("it may still come: cpc query tx {hash}")));
+                    .hint(format!("it may still come: cpc tx status {hash} --wait")));
             }
-            _ => thread::sleep(POLL),
+            _ => thread::sleep(POLL.saturating_sub(asked.elapsed())),
         }
     }
 }
@@ -156,13 +174,19 @@ fn amount_of_node(field: &str, text: &str) -> Result<Amount, Failure> {
     text.parse::<Amount>().map_err(|error| wrong(field, &error.to_string()))
 }
 
+/// The nonce of an account's next transaction, behind those that wait.
+pub(super) fn next_nonce(account: &AccountView) -> Result<u64, Failure> {
+    let next = u64::try_from(account.pending).ok().and_then(|pending| account.nonce.checked_add(pending));
+    next.ok_or_else(|| wrong("next nonce", "it is more than there are"))
+}
+
 /// What an honest node never says.
 fn wrong(field: &str, why: &str) -> Failure {
     Failure::new(Exit::Failed, format!("the node's {field} is wrong: {why}"))
 }
 
 /// Demands that a node is of the network that the user named.
-fn check_network(status: &Status, genesis: &Genesis, context: &Context) -> Result<(), Failure> {
+pub(super) fn check_network(status: &Status, genesis: &Genesis, context: &Context) -> Result<(), Failure> {
     let (chain, id) = (genesis.spec.params.chain.0, genesis.id().to_string());
     if status.chain == chain && status.genesis == id {
         return Ok(());

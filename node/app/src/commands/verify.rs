@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use cpc_genesis::Network;
 use cpc_light::limits::PROOF_FILE_BYTES_MAX;
 use cpc_light::{ProofFile, Trusted, VerifiedProof, VerifiedSubject};
 use cpc_primitives::codec::decode;
@@ -59,7 +60,7 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<(), Failure> {
             let time = verified.header().header().time;
             let ago = span(now().0.saturating_sub(time.0));
             let age = span(trust.age_ms);
-            context.say(&format!("The block is of {time} ms since 1970, {ago} ago; the trust is {age} old."));
+            context.say(&format!("The block is of {}, {ago} ago; the trust is {age} old.", utc(time)));
             let anchor = verified.anchor();
             let (digest, epoch) = (anchor.digest(), anchor.epoch);
             context.say(&format!("The next proof may begin at anchor {digest} (epoch {epoch})."));
@@ -82,7 +83,9 @@ impl Trust {
     fn of(verified: &VerifiedProof, context: &Context) -> Self {
         let since = verified.since();
         let network = super::genesis::load(&context.network).ok().map(|(_, _, genesis)| genesis);
-        let unbonding_ms = network.filter(|genesis| genesis.id() == verified.anchor().genesis).map(|genesis| {
+        let network = network.filter(|genesis| genesis.id() == verified.anchor().genesis);
+        // Everybody knows a devnet's keys, and its block 0 is as old as this program: there, trust does not age.
+        let unbonding_ms = network.filter(|_| context.network.parse() != Ok(Network::Devnet)).map(|genesis| {
             let params = &genesis.spec.params;
             let epoch_ms = params.epoch_blocks.saturating_mul(params.interval_ms);
             epoch_ms.saturating_mul(params.unbonding_epochs.into())
@@ -115,12 +118,30 @@ pub(super) fn anchor_of(text: &str) -> Result<Trusted, Failure> {
 }
 
 /// A span of time in its largest whole unit.
-fn span(ms: u64) -> String {
+pub(super) fn span(ms: u64) -> String {
     let seconds = ms / 1000;
     let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
     let (length, name) = units.into_iter().find(|(length, _)| seconds >= *length).unwrap_or((1, "second"));
     let count = seconds / length;
     format!("{count} {name}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A time in words: 2026-11-20 12:34:56 UTC.
+fn utc(time: TimeMs) -> String {
+    let seconds = time.0 / 1000;
+    let (mut days, second) = (seconds / 86_400, seconds % 86_400);
+    // The calendar repeats itself after 400 years; within them, years are counted from March, so that a leap day is
+    // the last of its year.
+    days = days.saturating_add(719_468);
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let year = era.saturating_mul(400).saturating_add(year + next);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
 }
 
 /// The genesis hash that was given, or that of the network that was named.
@@ -204,6 +225,25 @@ pub(super) fn describe(verified: &VerifiedProof) -> Told {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_told_in_words() {
+        let cases = [
+            (0, "1970-01-01 00:00:00 UTC"),
+            (951_782_399_999, "2000-02-28 23:59:59 UTC"),
+            (951_782_400_000, "2000-02-29 00:00:00 UTC"),
+            (1_709_251_199_000, "2024-02-29 23:59:59 UTC"),
+            (1_709_251_200_000, "2024-03-01 00:00:00 UTC"),
+            (1_767_225_600_000, "2026-01-01 00:00:00 UTC"),
+            (1_795_178_096_000, "2026-11-20 12:34:56 UTC"),
+            (4_107_542_400_000, "2100-03-01 00:00:00 UTC"),
+        ];
+        for (ms, words) in cases {
+            assert_eq!(utc(TimeMs(ms)), words);
+        }
+        // The last time there is has a name too.
+        assert!(utc(TimeMs(u64::MAX)).ends_with(" UTC"));
+    }
 
     #[test]
     fn spans_are_told_in_their_largest_whole_unit() {
