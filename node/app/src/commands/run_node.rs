@@ -150,7 +150,9 @@ async fn serve(
     let control = Control::open(dir).map_err(cannot)?;
     let (stop, mut told) = mpsc::channel(1);
     // A second request to stop changes nothing.
-    let told_to = move |_| drop(stop.try_send(()));
+    let told_to = move |_| {
+        let _ = stop.try_send(());
+    };
     let answers = control::answers(Arc::clone(&chain), Vec::new, Vec::new, told_to);
     let owner = tokio::spawn(async move { control.serve(answers).await });
 

@@ -47,6 +47,7 @@ impl World {
             yes: false,
             no_input: false,
             quiet: false,
+            config: None,
             network: "devnet".to_owned(),
             node: "http://127.0.0.1:1".to_owned(),
             timeout: Duration::ZERO,
