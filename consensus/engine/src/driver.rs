@@ -254,7 +254,10 @@ where
 
         let me = self.config.signer.public();
         let begins = self.chain.tip().height < self.first_of(epoch) || self.chain.tip().height == Height(0);
-        let permission = if seats.iter().any(|seat| seat.key == me) {
+        let permission = if seats.len() == 1 && seats[0].key == me {
+            // SAFE-5: without the only seat there is no block, and nobody else to whom it could say two things.
+            Permission::Vote
+        } else if seats.iter().any(|seat| seat.key == me) {
             permission(&self.context, &*self.kv, &self.config, epoch, begins).await?
         } else {
             Permission::NoSeat
@@ -339,13 +342,13 @@ where
     async fn floor(&self, epoch: Epoch, partition: &str) -> Result<Floor<VoteScheme, crate::block::Digest>, Fault> {
         let before = Height(self.first_of(epoch).0.saturating_sub(1));
         let base = self.chain.id_at(before)?;
-        let in_the_middle = self.chain.tip().height > before && epoch.0 > 0;
-        if (in_the_middle && !is_there(&self.context, partition).await?) || base.is_none() {
-            if let Some(newest) = newest_certificate(&*self.chain)?
-                && newest.proposal.round.epoch().get() == epoch.0
-            {
-                return Ok(Floor::Finalized(newest));
-            }
+        let in_the_middle = self.chain.tip().height > before;
+        let from_certificate = (in_the_middle && !is_there(&self.context, partition).await?) || base.is_none();
+        if from_certificate
+            && let Some(newest) = newest_certificate(&*self.chain)?
+            && newest.proposal.round.epoch().get() == epoch.0
+        {
+            return Ok(Floor::Finalized(newest));
         }
         let absent =
             || Fault::Damaged { detail: format!("block {before}, on which epoch {epoch} stands, is not kept") };

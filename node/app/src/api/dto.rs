@@ -197,7 +197,8 @@ pub struct SubmitOne {
 #[serde(deny_unknown_fields)]
 pub struct SubmitMany {
     /// The signed bytes of each in hex.
-    #[schema(value_type = Vec<HexText>, min_items = 1, max_items = 256)]
+    // Each has an outcome of its own, also where it is no hex: what is wrong with one says nothing of the others.
+    #[schema(value_type = Vec<String>, min_items = 1, max_items = 256)]
     pub txs: Vec<String>,
 }
 
