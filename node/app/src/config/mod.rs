@@ -332,7 +332,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_named_with_where_it_stands() {
-        let cases: [(&str, &[(&str, &str)], &[(&str, &str)], &str); 10] = [
+        type Pairs = &'static [(&'static str, &'static str)];
+        let cases: [(&str, Pairs, Pairs, &str); 10] = [
             (
                 "[api]\nlisten_on = \"x\"",
                 &[],

@@ -79,7 +79,7 @@ impl Value for Duration {
 
     fn write(&self) -> String {
         let millis = self.as_millis();
-        if millis % 1_000 == 0 && millis > 0 { format!("{}s", millis / 1_000) } else { format!("{millis}ms") }
+        if millis.is_multiple_of(1_000) && millis > 0 { format!("{}s", millis / 1_000) } else { format!("{millis}ms") }
     }
 }
 
