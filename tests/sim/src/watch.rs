@@ -120,7 +120,7 @@ impl Watch {
     pub(crate) fn digest(&self) -> Digest {
         let seen = self.seen();
         let rows: Vec<_> = seen.final_blocks.iter().map(|(height, (id, root))| (*height, *id, *root)).collect();
-        let bytes: Vec<u8> = rows.iter().flat_map(|row| encode(row)).collect();
+        let bytes: Vec<u8> = rows.iter().flat_map(encode).collect();
         Domain::Header.hash_bytes(&bytes)
     }
 

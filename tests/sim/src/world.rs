@@ -82,6 +82,9 @@ struct Place {
     lives: u32,
 }
 
+/// Each link from one to another: lost messages of a thousand, latency and jitter, or nothing where it is cut.
+type Links = Vec<Vec<Option<(u32, u64, u64)>>>;
+
 struct World {
     context: Context,
     plan: Plan,
@@ -172,7 +175,7 @@ impl World {
     }
 
     /// How each link is now: lost messages of a thousand, or nothing where it is cut.
-    fn links(&self) -> Vec<Vec<Option<(u32, u64, u64)>>> {
+    fn links(&self) -> Links {
         let chaos = &self.plan.chaos;
         let healed = self.now_ms >= self.plan.chaos_ms;
         let loss = if healed { 0 } else { chaos.loss_per_mille };
@@ -194,7 +197,7 @@ impl World {
         (0..count).map(|one| (0..count).map(|other| link(one, other)).collect()).collect()
     }
 
-    async fn connect_all(&mut self, links: &[Vec<Option<(u32, u64, u64)>>]) {
+    async fn connect_all(&mut self, links: &Links) {
         for (one, row) in links.iter().enumerate() {
             for (other, link) in row.iter().enumerate().filter(|(other, _)| *other != one) {
                 let (from, to) = (library_key(&self.keys[one]), library_key(&self.keys[other]));
@@ -353,7 +356,7 @@ impl World {
             }
         }
         let accusations = self.watch.accusations();
-        for (key, _) in &accusations {
+        for key in accusations.keys() {
             let guilty = self.keys.iter().position(|other| other.public() == *key);
             let may = guilty.and_then(|who| self.plan.lie_of(who));
             if !matches!(may, Some(Liar::Equivocator | Liar::Twins)) {
