@@ -47,6 +47,7 @@ pub fn apply<S: StateRead>(
     let mut session = Session::begin(params, state, parent, Context::of(header))?;
     same(session.height, header.height).map_err(BlockReject::Height)?;
     same(session.parent, header.parent).map_err(BlockReject::Parent)?;
+    session.prepare(txs)?;
     for (index, tx) in txs.iter().enumerate() {
         session.push(tx).map_err(|error| match error {
             TxError::Reject(reject) => BlockError::Reject(BlockReject::Tx { index, hash: tx.hash(), reject }),
@@ -192,7 +193,7 @@ pub(crate) fn finish<S: StateRead>(mut session: Session<'_, S>) -> Result<Execut
         gas_used: session.gas_used,
         next_validators,
     };
-    let delta = session.working.into_changes().chain(records).collect();
+    let delta = session.working.into_changes().into_iter().chain(records).collect();
     Ok(Executed { delta, receipts: session.receipts, supply: session.supply, compute, header })
 }
 

@@ -10,6 +10,11 @@ use cpc_primitives::state::StateKey;
 pub trait StateRead {
     /// The record of a key, or nothing where there is none.
     fn read(&self, key: &StateKey) -> Result<Option<Vec<u8>>, Fault>;
+
+    /// The records of many keys, in their order: a store that can looks them up together and on all cores.
+    fn read_many(&self, keys: &[StateKey]) -> Result<Vec<Option<Vec<u8>>>, Fault> {
+        keys.iter().map(|key| self.read(key)).collect()
+    }
 }
 
 /// What a block changes, in the order of the keys: a new value, or `None` where a record is removed.

@@ -6,10 +6,11 @@ use cpc_primitives::limits::{SEATS_MAX, STATE_VALUE_BYTES_MAX};
 use cpc_primitives::state::{Account, StateKey};
 use cpc_primitives::tx::Registration;
 use cpc_primitives::{Address, Amount, Bounded, Digest, Epoch, Fault, PublicKey};
+use rayon::prelude::*;
 use wincode::{SchemaRead, SchemaWrite};
 
 use crate::port::StateRead;
-use crate::supply::Supply;
+use crate::supply::{Supply, broken};
 
 /// A validator, by its account (EPO-6, STATE-3).
 #[derive(Clone, PartialEq, Eq, Debug, SchemaRead, SchemaWrite)]
@@ -82,6 +83,18 @@ impl Seats {
 /// The account of an address, where it has one.
 pub fn account<S: StateRead>(state: &S, address: &Address) -> Result<Option<Account>, Fault> {
     record(state, &StateKey::account(address))
+}
+
+/// The accounts of many addresses, in their order: read together, and decoded on all cores.
+pub(crate) fn accounts<S: StateRead>(state: &S, addresses: &[Address]) -> Result<Vec<Option<Account>>, Fault> {
+    let keys: Vec<StateKey> = addresses.par_iter().with_min_len(512).map(StateKey::account).collect();
+    let values = state.read_many(&keys)?;
+    if values.len() != keys.len() {
+        return Err(broken(format!("{} records were asked for, {} came", keys.len(), values.len())));
+    }
+    let account =
+        |(key, value): (&StateKey, &Option<Vec<u8>>)| value.as_ref().map(|bytes| parse(key, bytes)).transpose();
+    keys.par_iter().with_min_len(512).zip(&values).map(account).collect()
 }
 
 /// The running totals of all money.

@@ -110,40 +110,39 @@ impl Verifier {
 
     /// All of them, or every culprit by place and hash. What was good is remembered in both cases.
     pub fn verify(&self, txs: Vec<SignedTx>) -> Result<Vec<VerifiedTx>, BadSignatures> {
-        let total = txs.len();
-        let (mut verified, mut culprits) = (Vec::with_capacity(total), Vec::new());
-        for verdict in self.verify_each(txs) {
-            match verdict {
-                Ok(tx) => verified.push(tx),
-                Err(culprit) => culprits.push(culprit),
-            }
-        }
-        if culprits.is_empty() { Ok(verified) } else { Err(BadSignatures { culprits, total }) }
+        let (txs, verdicts) = self.judge(txs);
+        let bad = txs.iter().zip(&verdicts).enumerate().filter(|(_, (_, good))| !**good);
+        let culprits: Vec<Culprit> = bad.map(|(index, (tx, _))| Culprit { index, hash: tx.hash }).collect();
+        if culprits.is_empty() { Ok(txs) } else { Err(BadSignatures { culprits, total: txs.len() }) }
     }
 
     /// A verdict for each of them, in their order.
     pub fn verify_each(&self, txs: Vec<SignedTx>) -> Vec<Result<VerifiedTx, Culprit>> {
-        let txs: Vec<VerifiedTx> = txs.into_par_iter().map(VerifiedTx::unchecked).collect();
+        let (txs, verdicts) = self.judge(txs);
+        let judged = txs.into_iter().zip(verdicts).enumerate();
+        judged.map(|(index, (tx, good))| if good { Ok(tx) } else { Err(Culprit { index, hash: tx.hash }) }).collect()
+    }
+
+    /// Which of them are good; only [`VerifiedTx`]s of those may leave.
+    fn judge(&self, txs: Vec<SignedTx>) -> (Vec<VerifiedTx>, Vec<bool>) {
+        let txs: Vec<VerifiedTx> = txs.into_par_iter().with_min_len(64).map(VerifiedTx::unchecked).collect();
         // SIG-4: the key is the hash of the whole signed bytes, so that no verdict serves another signature.
-        let known: Vec<bool> = {
+        let mut verdicts: Vec<bool> = {
             let good = self.good();
             txs.iter().map(|tx| good.contains(&tx.hash)).collect()
         };
-        let open: Vec<&VerifiedTx> = txs.iter().zip(&known).filter(|(_, known)| !**known).map(|(tx, _)| tx).collect();
-        let verdicts = verdicts(&open);
+        let open: Vec<&VerifiedTx> =
+            txs.iter().zip(&verdicts).filter(|(_, known)| !**known).map(|(tx, _)| tx).collect();
+        let judged = judge_open(&open);
         {
             let mut good = self.good();
-            open.iter().zip(&verdicts).filter(|(_, verdict)| **verdict).for_each(|(tx, _)| good.insert(tx.hash));
+            open.iter().zip(&judged).filter(|(_, verdict)| **verdict).for_each(|(tx, _)| good.insert(tx.hash));
         }
-
-        let mut verdicts = verdicts.into_iter();
-        let judged = txs.into_iter().zip(known).enumerate();
-        judged
-            .map(|(index, (tx, known))| {
-                let is_good = known || verdicts.next().expect("one verdict for each that was open");
-                if is_good { Ok(tx) } else { Err(Culprit { index, hash: tx.hash }) }
-            })
-            .collect()
+        let mut judged = judged.into_iter();
+        for verdict in verdicts.iter_mut().filter(|known| !**known) {
+            *verdict = judged.next().expect("one verdict for each that was open");
+        }
+        (txs, verdicts)
     }
 
     fn good(&self) -> MutexGuard<'_, Recent> {
@@ -153,7 +152,7 @@ impl Verifier {
 }
 
 /// Which signatures are good: batches on all cores, and their parts where a batch is bad (SIG-3).
-fn verdicts(open: &[&VerifiedTx]) -> Vec<bool> {
+fn judge_open(open: &[&VerifiedTx]) -> Vec<bool> {
     // Every core has as many batches as every other, all of one size: the last one to finish decides how long it takes.
     let each = open.len().div_ceil(rayon::current_num_threads());
     let batch = each.div_ceil(each.div_ceil(BATCH_MAX).max(1)).max(1);

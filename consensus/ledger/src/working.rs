@@ -6,9 +6,10 @@ use std::collections::btree_map::Entry;
 use cpc_primitives::codec::encode;
 use cpc_primitives::state::{Account, StateKey};
 use cpc_primitives::{Address, Amount, Fault};
+use rayon::prelude::*;
 
 use crate::port::StateRead;
-use crate::records::account;
+use crate::records::{account, accounts};
 use crate::supply::{Supply, broken};
 
 /// The place of an account among those that were touched: found once for an address, then used as often as needed.
@@ -24,13 +25,33 @@ struct Touched {
 /// Every account that a block has touched.
 #[derive(Default)]
 pub(crate) struct Working {
+    /// Those that were read ahead, in order: their places are the first ones.
+    ahead: Vec<Address>,
+    /// The first bytes of each, as numbers: few begin alike, and a search compares numbers at once, but bytes not.
+    heads: Vec<u64>,
+    /// Those that came later.
     places: BTreeMap<Address, Place>,
     touched: Vec<Touched>,
 }
 
 impl Working {
+    /// Reads the accounts of addresses ahead, which come in order and each once. Later than at the beginning it does
+    /// nothing: what was touched is there already.
+    pub(crate) fn read_ahead<S: StateRead>(&mut self, state: &S, addresses: Vec<Address>) -> Result<(), Fault> {
+        if self.touched.is_empty() {
+            let accounts = accounts(state, &addresses)?;
+            self.touched = accounts.into_iter().map(|before| Touched { before, now: before }).collect();
+            self.heads = addresses.iter().map(head).collect();
+            self.ahead = addresses;
+        }
+        Ok(())
+    }
+
     /// The place of an address, read from the state the first time.
     pub(crate) fn place<S: StateRead>(&mut self, state: &S, address: &Address) -> Result<Place, Fault> {
+        if let Some(place) = self.place_ahead(address) {
+            return Ok(place);
+        }
         // One search for both cases: this is the hottest place of a block of transfers.
         match self.places.entry(*address) {
             Entry::Occupied(known) => Ok(*known.get()),
@@ -41,6 +62,15 @@ impl Working {
                 Ok(*vacant.insert(place))
             }
         }
+    }
+
+    fn place_ahead(&self, address: &Address) -> Option<Place> {
+        let wanted = head(address);
+        let first = self.heads.partition_point(|head| *head < wanted);
+        let alike = self.heads.get(first..)?.iter().take_while(|head| **head == wanted).count();
+        let end = first.checked_add(alike)?;
+        let place = self.ahead.get(first..end)?.binary_search(address).ok()?;
+        first.checked_add(place).map(Place)
     }
 
     /// The account as it is now; `None` where it does not exist.
@@ -71,15 +101,29 @@ impl Working {
         Ok(())
     }
 
-    /// The records that changed, in the order of their keys.
-    pub(crate) fn into_changes(self) -> impl Iterator<Item = (StateKey, Option<Vec<u8>>)> {
-        let Self { places, touched } = self;
-        places.into_iter().filter_map(move |(address, Place(index))| {
-            let Touched { before, now } = touched[index];
-            // ACC-1: an account is never removed, so that its last nonce is never used again.
-            now.filter(|_| now != before).map(|account| (StateKey::account(&address), Some(encode(&account))))
-        })
+    /// The records that changed.
+    pub(crate) fn into_changes(self) -> Vec<(StateKey, Option<Vec<u8>>)> {
+        let Self { ahead, places, touched, .. } = self;
+        // ACC-1: an account is never removed, so that its last nonce is never used again.
+        let change = |address: &Address, Touched { before, now }: &Touched| {
+            let now = now.as_ref().filter(|_| now != before)?;
+            Some((StateKey::account(address), Some(encode(now))))
+        };
+        let later = places.iter().filter_map(|(address, place)| change(address, &touched[place.0]));
+        let mut changes: Vec<_> = ahead
+            .par_iter()
+            .zip(&touched)
+            .with_min_len(512)
+            .filter_map(|(address, touched)| change(address, touched))
+            .collect();
+        changes.extend(later);
+        changes
     }
+}
+
+/// The first eight bytes of an address as a number: of two addresses the lower has the lower one, or both the same.
+pub(crate) fn head(address: &Address) -> u64 {
+    u64::from_be_bytes(*address.0.first_chunk().expect("an address has 20 bytes"))
 }
 
 #[cfg(test)]
@@ -145,9 +189,49 @@ mod tests {
         assert_eq!(working.get(again), Some(money(1)));
         working.set(again, money(100));
         working.place(&state, &BOB).expect("readable");
-        assert_eq!(working.into_changes().count(), 0);
+        assert_eq!(working.into_changes(), []);
 
-        let changes: Vec<_> = worked(100, 7).into_changes().collect();
-        assert_eq!(changes, [(StateKey::account(&BOB), Some(encode(&money(7))))]);
+        assert_eq!(worked(100, 7).into_changes(), [(StateKey::account(&BOB), Some(encode(&money(7))))]);
+    }
+
+    #[test]
+    fn addresses_that_begin_alike_are_told_apart() {
+        let address = |first: u8, last: u8| {
+            let mut bytes = [first; 20];
+            bytes[19] = last;
+            Address(bytes)
+        };
+        let all: Vec<Address> =
+            [1, 2, 3].into_iter().flat_map(|first| (0..9).map(move |last| address(first, last))).collect();
+        let mut working = Working::default();
+        working.read_ahead(&BTreeMap::new(), all.clone()).expect("readable");
+        for (place, address) in all.iter().enumerate() {
+            assert!(working.place_ahead(address) == Some(Place(place)));
+        }
+        for absent in [address(0, 0), address(1, 9), address(2, 200), address(4, 0)] {
+            assert!(working.place_ahead(&absent).is_none());
+        }
+        assert!(Working::default().place_ahead(&ALICE).is_none());
+    }
+
+    #[test]
+    fn accounts_that_were_read_ahead_are_those_that_are_read_singly() {
+        let state = BTreeMap::from([(StateKey::account(&ALICE), encode(&money(100)))]);
+        let mut working = Working::default();
+        working.read_ahead(&state, vec![ALICE, BOB]).expect("readable");
+        // The state without anything: only what was read ahead is known.
+        let nothing = BTreeMap::new();
+        let places = [ALICE, BOB].map(|address| working.place(&nothing, &address).expect("known"));
+        assert_eq!(places.map(|place| working.get(place)), [Some(money(100)), None]);
+        let carol = working.place(&nothing, &Address([3; 20])).expect("readable");
+        assert_eq!(working.get(carol), None);
+        working.set(places[1], money(7));
+        working.set(carol, money(8));
+        // Too late: what was touched stays.
+        working.read_ahead(&nothing, vec![ALICE]).expect("nothing is read");
+        assert_eq!(working.get(places[1]), Some(money(7)));
+        let changes = [(BOB, 7), (Address([3; 20]), 8)];
+        let changes = changes.map(|(address, units)| (StateKey::account(&address), Some(encode(&money(units)))));
+        assert_eq!(working.into_changes(), changes);
     }
 }

@@ -84,6 +84,11 @@ pub trait Kv: Send + Sync + 'static {
     /// The value of a key.
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, Fault>;
 
+    /// The values of many keys of one space, which come in their order.
+    fn get_many(&self, space: Space, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, Fault> {
+        keys.iter().map(|key| self.get(space, key)).collect()
+    }
+
     /// Shows every entry from a key on, in the order of the keys, until told to stop.
     fn scan(&self, space: Space, from: &[u8], each: Visit<'_>) -> Result<(), Fault>;
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use cpc_primitives::Fault;
 use cpc_primitives::kv::Batch;
 
-use crate::spaces::{PAGES, ROOTS};
+use crate::spaces::{BUCKETS, PAGES};
 use crate::tree::Layer;
 
 /// Which bug to plant.
@@ -31,7 +31,7 @@ pub(crate) fn split(
     let (mut state, mut block) = (Batch::default(), Batch::default());
     for row in batch.into_writes() {
         let (Write::Put { space, .. } | Write::Delete { space, .. }) = &row;
-        let half = if [PAGES, ROOTS].contains(space) { &mut state } else { &mut block };
+        let half = if [BUCKETS, PAGES].contains(space) { &mut state } else { &mut block };
         match row {
             Write::Put { space, key, value } => half.put(space, key, value),
             Write::Delete { space, key } => half.delete(space, key),

@@ -6,10 +6,13 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use cpc_primitives::kv::Space;
 use cpc_primitives::limits::{BUCKET_DEPTH_MAX, STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX};
 use cpc_primitives::state::StateKey;
 use cpc_primitives::tree::{KeyHash, Part, Side, join, value_hash};
 use cpc_primitives::{Digest, Domain};
+
+use crate::spaces::{BUCKETS, PAGES};
 
 /// Entries that one page holds itself; one more splits it (TRE-2).
 pub(crate) const LEAF_ENTRIES_MAX: usize = 8;
@@ -62,6 +65,11 @@ impl PageId {
         u64::from_be_bytes(*self.prefix.first_chunk().expect("a prefix has 32 bytes"))
     }
 
+    /// The first eight bytes of a key's place, as a number: of two places the lower has the lower one, or both the same.
+    pub(crate) fn head_of(hash: &KeyHash) -> u64 {
+        u64::from_be_bytes(*hash.0.0.first_chunk().expect("a hash has 32 bytes"))
+    }
+
     /// The page below, at a nibble.
     pub(crate) fn child(&self, nibble: u8) -> Self {
         let (byte, high) = place(self.nibbles);
@@ -91,6 +99,11 @@ impl PageId {
     /// Whether another page is somewhere below this one.
     pub(crate) fn is_above(&self, other: &Self) -> bool {
         self.nibbles < other.nibbles && self.holds(&KeyHash(Digest(other.prefix)))
+    }
+
+    /// The space of the row: a bucket's first page stands where a start finds all of those and nothing else (TRE-4).
+    pub(crate) fn space(&self) -> Space {
+        if self.nibbles == 0 { BUCKETS } else { PAGES }
     }
 
     /// The key of the row: the bucket in four bytes, then one byte a nibble (TRE-1).
@@ -312,6 +325,11 @@ impl Page {
             Body::Inner(_) => size_of::<Inner>(),
         };
         u32::try_from(SLOT_BYTES + size_of::<Self>() + beside).expect("a page holds eight values at most")
+    }
+
+    /// Whether the bytes of a row say that there are pages below it.
+    pub(crate) fn is_inner(bytes: &[u8]) -> bool {
+        bytes.first() == Some(&INNER)
     }
 
     /// The bytes of the row (TRE-3).

@@ -8,11 +8,11 @@ use std::path::Path;
 use cpc_primitives::Fault;
 use cpc_primitives::kv::{Batch, Durability, Kv, Space, Write};
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Direction,
-    ErrorKind, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
+    DataBlockIndexType, ErrorKind, Options, ReadOptions, WriteBatch, WriteOptions,
 };
 
-use crate::spaces::{BLOCKS, RECEIPTS, SPACES};
+use crate::spaces::{BLOCKS, BUCKETS, PAGES, RECEIPTS, SPACES};
 
 /// How much memory and how many files RocksDB may use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,7 +61,9 @@ impl RocksKv {
         db.set_max_log_file_size(8 << 20);
         db.set_stats_dump_period_sec(0);
 
-        let cache = Cache::new_lru_cache(options.block_cache_bytes);
+        // A cache without a list of what was used last: two threads would hand its lock to each other at every read. It
+        // finds the size of its entries by itself.
+        let cache = Cache::new_hyper_clock_cache(options.block_cache_bytes, 0);
         let mut names: BTreeMap<String, Options> = BTreeMap::new();
         for space in SPACES.iter().chain(others) {
             names.insert(space.0.to_owned(), family_options(*space, &cache, &options));
@@ -115,6 +117,12 @@ impl Kv for RocksKv {
         self.db.get_cf(self.family(space)?, key).map_err(fault)
     }
 
+    fn get_many(&self, space: Space, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, Fault> {
+        // One look at the files for all of them costs less than one for each.
+        let found = self.db.batched_multi_get_cf(&self.family(space)?, keys.iter(), true);
+        found.into_iter().map(|value| value.map(|value| value.map(|value| value.to_vec())).map_err(fault)).collect()
+    }
+
     fn scan(
         &self,
         space: Space,
@@ -124,18 +132,22 @@ impl Kv for RocksKv {
         let mut reads = ReadOptions::default();
         // A scan of the whole state must not push out what blocks read.
         reads.fill_cache(false);
-        let mode = IteratorMode::From(from, Direction::Forward);
-        for row in self.db.iterator_cf_opt(self.family(space)?, reads, mode) {
-            let (key, value) = row.map_err(fault)?;
-            if each(&key, &value).is_break() {
-                break;
+        // Rows are shown where they lie: a start looks at every bucket of the state.
+        let mut rows = self.db.raw_iterator_cf_opt(self.family(space)?, reads);
+        rows.seek(from);
+        while let Some((key, value)) = rows.item() {
+            if each(key, value).is_break() {
+                return Ok(());
             }
+            rows.next();
         }
-        Ok(())
+        rows.status().map_err(fault)
     }
 
     fn write(&self, batch: Batch, durability: Durability) -> Result<(), Fault> {
-        let mut rows = WriteBatch::default();
+        // Room for all of it at once: a buffer that grows is copied, and its pages are new to the system each time.
+        let room: usize = batch.writes().iter().map(|write| ROW_BYTES_BESIDE + row_bytes(write)).sum();
+        let mut rows = WriteBatch::with_capacity_bytes(room);
         for write in batch.writes() {
             match write {
                 Write::Put { space, key, value } => rows.put_cf(self.family(*space)?, key, value),
@@ -147,6 +159,16 @@ impl Kv for RocksKv {
         // The rows of a block come sorted: each is looked for from where the last one went.
         writes.set_memtable_insert_hint_per_batch(true);
         self.db.write_opt(rows, &writes).map_err(fault)
+    }
+}
+
+/// What a row takes in a batch of RocksDB beside its key and its value, at most: kind, family and two lengths.
+const ROW_BYTES_BESIDE: usize = 16;
+
+fn row_bytes(write: &Write) -> usize {
+    match write {
+        Write::Put { key, value, .. } => key.len() + value.len(),
+        Write::Delete { key, .. } => key.len(),
     }
 }
 
@@ -164,6 +186,15 @@ fn family_options(space: Space, cache: &Cache, options: &RocksOptions) -> Option
     family.set_compression_type(DBCompressionType::Lz4);
     family.set_bottommost_compression_type(DBCompressionType::Zstd);
     family.set_write_buffer_size(options.write_buffer_bytes / 4);
+    if space == BUCKETS || space == PAGES {
+        // Small rows, found one by one: a hash names the row's place in its block.
+        table.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
+        table.set_block_restart_interval(4);
+        family.set_block_based_table_factory(&table);
+        // Hashes and addresses do not become shorter; what is young is written and read at full speed.
+        family.set_compression_type(DBCompressionType::None);
+        family.set_bottommost_compression_type(DBCompressionType::Lz4);
+    }
     if space == BLOCKS || space == RECEIPTS {
         family.set_enable_blob_files(true);
         family.set_min_blob_size(BLOB_BYTES_MIN);

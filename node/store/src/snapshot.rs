@@ -21,8 +21,8 @@ use crate::crash::CrashPoint;
 use crate::dense::climb_alone;
 use crate::error::StoreError;
 use crate::page::{Body, Entry, Page, PageId};
-use crate::spaces::{FORMAT, GENESIS, LOWEST, META, PAGES, RESTORING, height_key};
-use crate::store::{BlockBytes, CERTIFICATE_BYTES_MAX, FORMAT_VERSION, Store, block_rows, damaged, root_rows, wipe};
+use crate::spaces::{FORMAT, GENESIS, LOWEST, META, RESTORING, height_key};
+use crate::store::{BlockBytes, CERTIFICATE_BYTES_MAX, FORMAT_VERSION, Store, block_rows, damaged, wipe};
 use crate::update::{ChangedPage, grow};
 
 /// The format of the files (SNAP-1).
@@ -314,7 +314,7 @@ impl Store {
         let path = dir.join(chunk_name(chunk));
         let mut file = BufWriter::new(File::create(&path).map_err(|error| file_error(&path, &error))?);
         let mut failed = None;
-        self.kv().scan(PAGES, &PageId::root(first).row(), &mut |row, bytes| {
+        self.scan_pages(first, &mut |row, bytes| {
             let Some(id) = PageId::of_row(row) else {
                 failed = Some(damaged(&format!("row {row:?} names no page")).into());
                 return ControlFlow::Break(());
@@ -370,12 +370,12 @@ impl Store {
         for chunk in chunk_numbers() {
             // The files may have changed since they were checked, so that they are checked again as they are taken.
             snapshot.read_chunk(chunk, &mut |bucket| {
-                root_rows(&mut batch, &[bucket.root()?]);
+                bucket.root()?;
                 for page in &bucket.pages {
                     if let Some(new) = &page.new {
                         let row = new.encode();
                         bytes += row.len();
-                        batch.put(PAGES, page.id.row(), row);
+                        batch.put(page.id.space(), page.id.row(), row);
                     }
                 }
                 if bytes >= RESTORE_BATCH_BYTES {

@@ -15,10 +15,10 @@ pub(crate) const CERTIFICATES: Space = Space("certificates");
 pub(crate) const RECEIPTS: Space = Space("receipts");
 /// Block id to height.
 pub(crate) const IDS: Space = Space("ids");
-/// Place in the tree to page.
+/// Bucket to its first page.
+pub(crate) const BUCKETS: Space = Space("buckets");
+/// Place in the tree to page, below the buckets' first ones.
 pub(crate) const PAGES: Space = Space("pages");
-/// Bucket to its root.
-pub(crate) const ROOTS: Space = Space("roots");
 /// What the derived index says of itself.
 pub(crate) const INDEX_META: Space = Space("index-meta");
 /// Transaction hash to place.
@@ -40,8 +40,8 @@ pub const SPACES: [Space; 14] = [
     CERTIFICATES,
     RECEIPTS,
     IDS,
+    BUCKETS,
     PAGES,
-    ROOTS,
     INDEX_META,
     INDEX_TX_HASH,
     INDEX_TX_ID,
@@ -51,7 +51,7 @@ pub const SPACES: [Space; 14] = [
 ];
 
 /// The spaces that hold the chain and its state, without what is derived from them.
-pub(crate) const CHAIN_SPACES: [Space; 8] = [META, HEADERS, BLOCKS, CERTIFICATES, RECEIPTS, IDS, PAGES, ROOTS];
+pub(crate) const CHAIN_SPACES: [Space; 8] = [META, HEADERS, BLOCKS, CERTIFICATES, RECEIPTS, IDS, BUCKETS, PAGES];
 
 /// The format of everything under these spaces.
 pub(crate) const FORMAT: &[u8] = b"format";

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cpc_ledger::{Delta, StateRead};
 use cpc_primitives::codec::{Bounded, encode};
-use cpc_primitives::kv::{Batch, Durability, Kv, Space, Write};
+use cpc_primitives::kv::{Batch, Durability, Kv, Space, Visit, Write};
 use cpc_primitives::limits::BLOCK_BYTES_MAX;
 use cpc_primitives::state::StateKey;
 use cpc_primitives::{Block, BlockId, Digest, Fault, Header, Height, Mismatch, same};
@@ -18,16 +18,16 @@ use crate::crash::CrashPoint;
 use crate::dense::Dense;
 use crate::error::StoreError;
 use crate::floor::{Floor, Mark};
-use crate::page::PageId;
+use crate::page::{Page, PageId};
 use crate::rocks::{RocksKv, RocksOptions};
 use crate::spaces::{
-    APPLIED, BLOCKS, CERTIFICATES, CHAIN_SPACES, FORMAT, GENESIS, HEADERS, IDS, LOWEST, META, PAGES, RECEIPTS,
-    RESTORING, ROOTS, height_key, height_of, id_of,
+    APPLIED, BLOCKS, BUCKETS, CERTIFICATES, CHAIN_SPACES, FORMAT, GENESIS, HEADERS, IDS, LOWEST, META, PAGES, RECEIPTS,
+    RESTORING, height_key, height_of, id_of,
 };
 use crate::tree::{Layer, Lineage, Tip, Tree};
 
 /// The format of the directory; a change of any row's bytes counts it up (STO-1).
-pub(crate) const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 2;
 /// Bytes of a certificate.
 pub const CERTIFICATE_BYTES_MAX: usize = cpc_light::limits::CERTIFICATE_BYTES_MAX;
 /// Bytes of a block's receipts.
@@ -108,8 +108,8 @@ pub struct Stats {
 }
 
 impl Store {
-    /// Opens what is there and checks it (STO-6): the format, the last final block, and that the stored bucket roots
-    /// give the state root of its header.
+    /// Opens what is there and checks it (STO-6): the format, the last final block, and that the first pages of all
+    /// buckets, hashed again, give the state root of its header.
     ///
     /// Whoever holds the keys of a real chain opens its directory with [`Store::open_dir`], which also knows the floor.
     pub fn open(kv: Arc<dyn Kv>, options: Options) -> Result<Self, StoreError> {
@@ -402,7 +402,7 @@ impl Store {
 
         let dense = Dense::over(self.stored_roots()?);
         same(header.state_root, dense.root())
-            .map_err(|error| damaged(&format!("the state root of block {height} by the stored buckets: {error}")))?;
+            .map_err(|error| damaged(&format!("the state root of block {height} by the buckets' pages: {error}")))?;
         self.tree().reset(Some(Tip { header: Arc::new(header), id }), dense);
         Ok(())
     }
@@ -444,20 +444,56 @@ impl Store {
         Ok(floor.raise(Mark { genesis: self.genesis()?, height: tip.height(), id: tip.id })?)
     }
 
+    /// TRE-4: the roots of all buckets, computed on all cores from their first pages on the disk.
     pub(crate) fn stored_roots(&self) -> Result<Vec<(u32, Digest)>, Fault> {
-        let mut roots = Vec::new();
-        let mut wrong = None;
-        self.kv().scan(ROOTS, &[], &mut |key, value| match (key.try_into(), value.try_into()) {
-            (Ok(bucket), Ok(root)) if u32::from_be_bytes(bucket) < cpc_primitives::limits::BUCKETS => {
-                roots.push((u32::from_be_bytes(bucket), Digest(root)));
-                ControlFlow::Continue(())
+        let (mut roots, mut rows, mut wrong) = (Vec::new(), Vec::with_capacity(ROWS_A_PIECE), None);
+        let mut take = |rows: &mut Vec<(Vec<u8>, Vec<u8>)>| -> Result<(), Fault> {
+            let some: Result<Vec<_>, Fault> = rows.par_iter().with_min_len(256).map(root_of_row).collect();
+            roots.append(&mut some?);
+            rows.clear();
+            Ok(())
+        };
+        self.kv().scan(BUCKETS, &[], &mut |key, value| {
+            rows.push((key.to_vec(), value.to_vec()));
+            if rows.len() < ROWS_A_PIECE {
+                return ControlFlow::Continue(());
             }
-            _ => {
-                wrong = Some(damaged(&format!("the root of bucket {key:?}")));
-                ControlFlow::Break(())
-            }
+            wrong = take(&mut rows).err();
+            if wrong.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
-        wrong.map_or(Ok(roots), Err)
+        wrong.map_or(Ok(()), Err)?;
+        take(&mut rows)?;
+        Ok(roots)
+    }
+
+    /// Shows every row of the state's pages from a bucket on, those below a bucket's first page after it.
+    ///
+    /// Rows of pages that belong below no first page are not among them: see [`Store::strays`].
+    pub(crate) fn scan_pages(&self, first: u32, each: Visit<'_>) -> Result<(), Fault> {
+        let mut below = Ok(());
+        self.kv().scan(BUCKETS, &PageId::root(first).row(), &mut |row, bytes| {
+            if each(row, bytes).is_break() {
+                return ControlFlow::Break(());
+            }
+            if !Page::is_inner(bytes) {
+                return ControlFlow::Continue(());
+            }
+            let mut flow = ControlFlow::Continue(());
+            below = self.kv().scan(PAGES, row, &mut |deeper, bytes| {
+                if !deeper.starts_with(row) {
+                    return ControlFlow::Break(());
+                }
+                flow = each(deeper, bytes);
+                flow
+            });
+            if below.is_err() { ControlFlow::Break(()) } else { flow }
+        })?;
+        below
+    }
+
+    /// Shows the rows of pages below the first pages of buckets, of which the caller knows whether they belong there.
+    pub(crate) fn strays(&self, each: Visit<'_>) -> Result<(), Fault> {
+        self.kv().scan(PAGES, &[], each)
     }
 
     /// STO-5: a block at or below the last final one was committed before, or is another one.
@@ -516,16 +552,15 @@ impl Base {
     pub fn is_stale(&self) -> bool {
         !self.store.tree().is_current(&self.lineage)
     }
-
-    /// Brings the pages of keys into memory, on all cores.
-    pub fn prefetch(&self, keys: &[StateKey]) -> Result<(), StoreError> {
-        self.store.tree().prefetch(&self.lineage, keys)
-    }
 }
 
 impl StateRead for Base {
     fn read(&self, key: &StateKey) -> Result<Option<Vec<u8>>, Fault> {
         self.store.tree().read(&self.lineage, key).map_err(fault_of)
+    }
+
+    fn read_many(&self, keys: &[StateKey]) -> Result<Vec<Option<Vec<u8>>>, Fault> {
+        self.store.tree().read_many(&self.lineage, keys).map_err(fault_of)
     }
 }
 
@@ -544,11 +579,6 @@ impl Overlay {
     pub fn waiting(&self) -> usize {
         self.lineage.waiting()
     }
-
-    /// Brings the pages of keys into memory, on all cores.
-    pub fn prefetch(&self, keys: &[StateKey]) -> Result<(), StoreError> {
-        self.store.tree().prefetch(&self.lineage, keys)
-    }
 }
 
 impl fmt::Debug for Overlay {
@@ -560,6 +590,10 @@ impl fmt::Debug for Overlay {
 impl StateRead for Overlay {
     fn read(&self, key: &StateKey) -> Result<Option<Vec<u8>>, Fault> {
         self.store.tree().read(&self.lineage, key).map_err(fault_of)
+    }
+
+    fn read_many(&self, keys: &[StateKey]) -> Result<Vec<Option<Vec<u8>>>, Fault> {
+        self.store.tree().read_many(&self.lineage, keys).map_err(fault_of)
     }
 }
 
@@ -596,35 +630,35 @@ pub(crate) fn wipe_space(kv: &dyn Kv, space: Space, keep: &[&[u8]]) -> Result<()
     }
 }
 
-/// The rows of a layer: its pages and the roots of its buckets.
+/// Rows that one piece of a start takes together.
+const ROWS_A_PIECE: usize = 16_384;
+
+/// The root of a bucket from the row of its first page.
+fn root_of_row((row, bytes): &(Vec<u8>, Vec<u8>)) -> Result<(u32, Digest), Fault> {
+    let id = PageId::of_row(row).filter(|id| id.nibbles() == 0);
+    let page = id.ok_or("a row that names no bucket").and_then(|id| Ok((id, Page::decode(&id, bytes)?)));
+    let (id, page) = page.map_err(|what| damaged(&format!("bucket {row:?}: {what}")))?;
+    Ok((id.bucket(), page.part().digest()))
+}
+
+/// The rows of a layer: its pages.
 fn state_rows(layer: &Layer) -> Batch {
-    let pages: Vec<(Vec<u8>, Option<Vec<u8>>)> = layer
+    let mut rows: Vec<(Space, Vec<u8>, Option<Vec<u8>>)> = layer
         .pages()
         .par_iter()
         .with_min_len(256)
-        .map(|page| (page.id.row(), page.new.as_ref().map(|new| new.encode())))
+        .map(|page| (page.id.space(), page.id.row(), page.new.as_ref().map(|new| new.encode())))
         .collect();
+    // The rows of one space come together and in order, as the disk's memory likes them.
+    rows.sort_by_key(|(space, ..)| *space);
     let mut batch = Batch::default();
-    for (row, page) in pages {
+    for (space, row, page) in rows {
         match page {
-            Some(page) => batch.put(PAGES, row, page),
-            None => batch.delete(PAGES, row),
+            Some(page) => batch.put(space, row, page),
+            None => batch.delete(space, row),
         }
     }
-    root_rows(&mut batch, layer.buckets());
     batch
-}
-
-/// The rows of bucket roots; a bucket without entries has none (TRE-4).
-pub(crate) fn root_rows(batch: &mut Batch, roots: &[(u32, Digest)]) {
-    for (bucket, root) in roots {
-        let row = PageId::root(*bucket).row();
-        if *root == cpc_primitives::tree::EMPTY {
-            batch.delete(ROOTS, row);
-        } else {
-            batch.put(ROOTS, row, root.0);
-        }
-    }
 }
 
 /// What is kept of a block beside its header.

@@ -84,7 +84,7 @@ fn every_flipped_bit_of_the_chain_is_noticed() {
             }
         }
     }
-    assert!(flips > 60 && index_flips > 10, "{flips} {index_flips}");
+    assert!(flips > 40 && index_flips > 10, "{flips} {index_flips}");
 }
 
 /// What is found of a changed row of the index by whoever looks things up by hash and by account.
@@ -119,7 +119,7 @@ fn an_index_whose_state_says_nothing_is_built_again() {
 #[test]
 fn a_read_that_fails_is_a_fault_with_its_remedy() {
     let (sound, _) = grown();
-    for space in [Space("meta"), Space("headers"), Space("blocks"), Space("pages"), Space("roots")] {
+    for space in [Space("meta"), Space("headers"), Space("blocks"), Space("buckets"), Space("pages")] {
         for key in sound.keys(space) {
             let (kv, world) = grown();
             kv.damage(space, &key, Damage::Noticed);
@@ -151,10 +151,10 @@ fn a_full_disk_stops_the_block_and_loses_nothing() {
 fn another_format_is_refused_by_name() {
     let (kv, _) = grown();
     let mut batch = Batch::default();
-    batch.put(Space("meta"), *b"format", 2u32.to_le_bytes());
+    batch.put(Space("meta"), *b"format", 1u32.to_le_bytes());
     kv.write(batch, Durability::Synced).expect("there is room");
     let error = Store::open(kv, Options::default()).expect_err("another format").to_string();
-    assert!(error.contains("of another format (expected 1, found 2)"), "{error}");
+    assert!(error.contains("of another format (expected 2, found 1)"), "{error}");
 }
 
 fn on_disk(dir: &Path) -> Result<Store, StoreError> {
@@ -198,7 +198,7 @@ fn a_table_file_with_a_flipped_byte_or_a_missing_end_gives_a_fault() {
     let dir = tempfile::tempdir().expect("a directory");
     let world = grown_on_disk(dir.path(), true);
     let tables = files(dir.path(), "sst");
-    assert!(tables.len() >= 8, "every space has a file");
+    assert!(tables.len() >= 7, "every space with rows has a file");
     let mut rng = common::rng(5);
     let mut faults = 0;
     for table in &tables {

@@ -9,6 +9,7 @@ use common::{
 };
 use cpc_ledger::{Delta, StateRead};
 use cpc_light::Terminal;
+use cpc_primitives::kv::{Batch, Durability, Kv, Space};
 use cpc_primitives::limits::STATE_VALUE_BYTES_MAX;
 use cpc_primitives::state::StateKey;
 use cpc_primitives::tree::root_of;
@@ -303,4 +304,51 @@ fn what_is_prefetched_is_not_read_again() {
     let stats = chain.store.stats().expect("there is a tip");
     assert!(fetched > before && stats.disk_reads == fetched, "{before} {fetched} {stats:?}");
     assert!(stats.cached_pages > 0 && stats.cached_bytes > 0 && stats.tree_bytes > 0 && stats.written_bytes > 0);
+}
+
+#[test]
+fn many_keys_read_together_are_what_each_is_alone() {
+    let (_, mut chain) = memory(Options { cache_bytes: 10_000, ..Options::default() });
+    for seed in 1..6 {
+        chain.commit(&random_delta(&KEYS, &mut rng(seed))).expect("it is the next block");
+        let delta = random_delta(&KEYS, &mut rng(seed + 100));
+        let overlay = chain.store.overlay(None, &delta).expect("readable");
+        let expected = |model: &Model| KEYS.iter().map(|key| model.get(key).cloned()).collect::<Vec<_>>();
+        assert_eq!(chain.store.base().read_many(&KEYS), Ok(expected(&chain.model)));
+        assert_eq!(overlay.read_many(&KEYS), Ok(expected(&after(&chain.model, &delta))));
+    }
+}
+
+#[test]
+fn a_page_below_a_first_one_that_is_missing_or_belongs_nowhere_is_named() {
+    let all: Delta = KEYS.iter().map(|key| (key.clone(), Some(vec![1]))).collect();
+    let kv = Arc::new(MemKv::new());
+    let chain = Chain::begin(Arc::<MemKv>::clone(&kv), Options::default(), &all).expect("it begins");
+    let pages = Space("pages");
+    let below = kv.keys(pages);
+    assert!(below.len() > 4, "buckets of more than one page");
+    let demand = |row: &[u8], value: Option<Vec<u8>>, expected: &str| {
+        let was = kv.get(pages, row).expect("readable");
+        let write = |value: Option<Vec<u8>>| {
+            let mut batch = Batch::default();
+            match value {
+                Some(value) => batch.put(pages, row, value),
+                None => batch.delete(pages, row),
+            }
+            kv.write(batch, Durability::Synced).expect("there is room");
+        };
+        demand_sound(&chain.store, &chain.model).expect("nothing is wrong yet");
+        write(value);
+        let found = demand_sound(&chain.store, &chain.model).expect_err("one row is wrong");
+        assert!(found.contains(expected), "{row:?}: {found}");
+        write(was);
+    };
+    let some = kv.get(pages, &below[0]).expect("readable");
+    let free = (0u32..).find(|bucket| kv.get(Space("buckets"), &bucket.to_be_bytes()) == Ok(None)).expect("most");
+    for row in &below {
+        demand(row, None, "is missing");
+    }
+    demand(&[&free.to_be_bytes()[..], &[3]].concat(), some.clone(), "is below no other");
+    demand(&free.to_be_bytes(), some.clone(), "is below no other");
+    demand(&[0xff; 9], some, "is below no other");
 }

@@ -24,19 +24,21 @@ mod world;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::{env, fs};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::machine::Machine;
-use crate::plan::Plan;
+use crate::plan::{Kind, Plan};
 use crate::report::Report;
 
 const USAGE: &str = "cpc-bench [--quick] [--rounds N] [--only PART] [--markdown FILE]
   --quick          small numbers that say nothing: whether the benches still work
   --rounds N       how often all sides take their turns; what is published has at least 7
   --only PART      transfers, updates, growth, ground or kernels; may be given more than once
-  --markdown FILE  writes the report there, too";
+  --markdown FILE  writes the report there, too
+It exits with 1 where a must is missed, and says which.";
 
 /// The parts, in the order in which they are run.
 const PARTS: [&str; 5] = ["transfers", "updates", "growth", "ground", "kernels"];
@@ -48,15 +50,15 @@ struct Asked {
     markdown: Option<PathBuf>,
 }
 
-fn main() -> Result<()> {
+fn main() -> Result<ExitCode> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some("--help") => println!("{USAGE}"),
         // Memory is measured in a process that has done nothing else.
-        Some("memory") => return memory::child(&arguments[1..]),
-        _ => run(&asked(&arguments)?)?,
+        Some("memory") => memory::child(&arguments[1..])?,
+        _ => return run(&asked(&arguments)?),
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 fn asked(arguments: &[String]) -> Result<Asked> {
@@ -85,7 +87,7 @@ fn asked(arguments: &[String]) -> Result<Asked> {
     Ok(asked)
 }
 
-fn run(asked: &Asked) -> Result<()> {
+fn run(asked: &Asked) -> Result<ExitCode> {
     let Asked { plan, parts, markdown } = asked;
     let machine = Machine::look()?;
     let mut report = Report::new(&machine, plan);
@@ -108,5 +110,13 @@ fn run(asked: &Asked) -> Result<()> {
     if let Some(path) = markdown {
         fs::write(path, report.to_string()).with_context(|| path.display().to_string())?;
     }
-    Ok(())
+    let missed = report.missed();
+    // What a quick run finds says nothing, also where it is too little.
+    if missed.is_empty() || plan.kind == Kind::Quick {
+        return Ok(ExitCode::SUCCESS);
+    }
+    for what in missed {
+        eprintln!("must missed: {what}");
+    }
+    Ok(ExitCode::FAILURE)
 }

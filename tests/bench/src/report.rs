@@ -158,6 +158,15 @@ impl Report {
         Ok(())
     }
 
+    /// What a must is missed of, with what was found and what it must be.
+    pub(crate) fn missed(&self) -> Vec<String> {
+        let verdicts = self.parts.iter().flat_map(|part| &part.verdicts);
+        verdicts
+            .filter(|verdict| !verdict.must.holds(verdict.found.median()))
+            .map(|Verdict { what, found, must, .. }| format!("{what}: {:.3}, must be {must}", found.median()))
+            .collect()
+    }
+
     /// Every verdict in one table.
     pub(crate) fn summary(&self) -> String {
         let mut text = String::from("## Verdicts\n\n");
@@ -184,5 +193,21 @@ impl fmt::Display for Report {
             writeln!(f, "{part}")?;
         }
         write!(f, "{}", self.end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missed_is_named_with_both_sides() {
+        let mut part = Part::new("A part", "What?");
+        let [half, one] = [0.5, 1.0].map(Bound::AtLeast);
+        part.verdict("enough", Samples::one(0.5), half, one);
+        part.verdict("too little", Samples::one(0.499), half, one);
+        part.verdict("too much", Samples::one(2.1), Bound::AtMost(2.0), Bound::AtMost(1.0));
+        let report = Report { head: String::new(), parts: vec![part], end: String::new() };
+        assert_eq!(report.missed(), ["too little: 0.499, must be >= 0.50", "too much: 2.100, must be <= 2.00"]);
     }
 }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Result, anyhow, ensure};
-use cpc_ledger::{Executed, Receipt, Session, StateRead, TxOutcome, VerifiedTx, Verifier, touched};
+use cpc_ledger::{Executed, Receipt, Session, StateRead, TxOutcome, VerifiedTx, Verifier};
 use cpc_primitives::codec::encode;
 use cpc_primitives::signing::{Claim, verify_batch, verify_batch_by_library};
 use cpc_primitives::tx::SignedTx;
@@ -50,7 +50,7 @@ struct Ready {
 #[derive(Default)]
 struct Parts {
     verify: Timed,
-    prefetch: Timed,
+    prepare: Timed,
     rules: Timed,
     root: Timed,
     commit: Timed,
@@ -166,7 +166,7 @@ impl Sized {
     fn take(&mut self, one: &Self) {
         let timed = [
             (&mut self.parts.verify, &one.parts.verify),
-            (&mut self.parts.prefetch, &one.parts.prefetch),
+            (&mut self.parts.prepare, &one.parts.prepare),
             (&mut self.parts.rules, &one.parts.rules),
             (&mut self.parts.root, &one.parts.root),
             (&mut self.parts.commit, &one.parts.commit),
@@ -202,11 +202,11 @@ impl Sized {
 
             let watch = Watch::start()?;
             let base = store.base();
-            base.prefetch(&touched(&txs))?;
-            self.parts.prefetch.push(watch.stop(count)?);
+            let session = prepare(world, &base, &parent, &txs)?;
+            self.parts.prepare.push(watch.stop(count)?);
 
             let watch = Watch::start()?;
-            let executed = execute(world, &base, &parent, &txs)?;
+            let executed = execute(session, &txs)?;
             self.parts.rules.push(watch.stop(count)?);
 
             let watch = Watch::start()?;
@@ -244,8 +244,8 @@ impl Sized {
              meanwhile; the others say what passed.",
         );
         part.note(
-            "Ours checks every signature: the verifier's memory is empty. To execute is to bring the pages of the \
-             block's accounts into memory, and then to apply the rules; both count.",
+            "Ours checks every signature: the verifier's memory is empty. To prepare is to find the accounts of the \
+             block's transactions in the store, to execute is to apply the rules; both count.",
         );
         part.note(
             "Durable means synced: the commit of a block returns after RocksDB has synced its log. Everything is \
@@ -260,7 +260,7 @@ impl Sized {
         let micros = |seconds: &Samples| seconds.map(|seconds| seconds * 1e6);
         for (name, timed) in [
             ("ledger::verify", &parts.verify),
-            ("store::prefetch", &parts.prefetch),
+            ("ledger::prepare", &parts.prepare),
             ("ledger::execute", &parts.rules),
             ("store::root", &parts.root),
             ("store::commit", &parts.commit),
@@ -273,7 +273,7 @@ impl Sized {
         let background = micros(&self.background);
         part.row(format!("rocksdb::background/txs={txs},clock=work"), background, "us a transfer, after the round");
         part.row(format!("store::disk_reads/txs={txs}"), parts.disk_reads.clone(), "pages a transfer");
-        let in_memory = parts.verify.plus(&parts.prefetch).plus(&parts.rules).plus(&parts.root);
+        let in_memory = parts.verify.plus(&parts.prepare).plus(&parts.rules).plus(&parts.root);
         let durable = in_memory.plus(&parts.commit);
         part.row(format!("zebra::verify_batch/txs={txs}"), rate(&limit.wall), "signatures a second");
         part.row(format!("primitives::verify_batch/txs={txs}"), rate(&self.own.wall), "signatures a second");
@@ -350,11 +350,8 @@ fn pipeline(world: &World, store: &Store, blocks: Vec<Vec<SignedTx>>, stages: St
         for txs in verified {
             let txs = txs?;
             let executed = match &over {
-                Some(over) => {
-                    over.prefetch(&touched(&txs))?;
-                    execute(world, &**over, &parent, &txs)?
-                }
-                None => execute(world, &store.base(), &parent, &txs)?,
+                Some(over) => execute(prepare(world, &**over, &parent, &txs)?, &txs)?,
+                None => execute(prepare(world, &store.base(), &parent, &txs)?, &txs)?,
             };
             let overlay = store.overlay(over.as_ref(), executed.delta())?;
             over = Some(Arc::clone(&overlay));
@@ -372,9 +369,20 @@ fn pipeline(world: &World, store: &Store, blocks: Vec<Vec<SignedTx>>, stages: St
     Ok(seconds / count)
 }
 
-/// Applies transfers that all must succeed.
-fn execute<S: StateRead>(world: &World, state: &S, parent: &Header, txs: &[VerifiedTx]) -> Result<Executed> {
+/// Begins a block, with the accounts of its transactions in memory.
+fn prepare<'a, S: StateRead>(
+    world: &'a World,
+    state: &'a S,
+    parent: &Header,
+    txs: &[VerifiedTx],
+) -> Result<Session<'a, S>> {
     let mut session = Session::begin(world.params(), state, parent, world.context(parent))?;
+    session.prepare(txs)?;
+    Ok(session)
+}
+
+/// Applies transfers that all must succeed.
+fn execute<S: StateRead>(mut session: Session<'_, S>, txs: &[VerifiedTx]) -> Result<Executed> {
     for tx in txs {
         let receipt = session.push(tx)?;
         ensure!(receipt.outcome == TxOutcome::Done, "a transfer came to {:?}", receipt.outcome);
@@ -420,7 +428,7 @@ fn tip(store: &Store) -> Result<Header> {
 fn bytes_part(sized: &[Sized], transfers: u64, disk: u64, given: u64, folder: u64) -> Part {
     let mut part = Part::new("Bytes written", "How many bytes does one transfer cost the disk?");
     part.note(
-        "Given is what the store hands to RocksDB: block, receipts, pages of the state, roots. On the disk is what the \
+        "Given is what the store hands to RocksDB: block, receipts, pages of the state. On the disk is what the \
          kernel has written for this process during all rounds, the first ones and a flush at the end among them: the log, table files, \
          compactions, for blocks of all sizes together.",
     );

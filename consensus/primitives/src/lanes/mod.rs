@@ -76,20 +76,19 @@ struct Term {
 /// `[8] (sum of [z] R + [z k] A - [sum of z s] B)` is nothing, for weights z that nobody can choose (SIG-2).
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
 fn check(signed: &[Signed<'_>]) -> Result<(), BadSignature> {
-    let mut weights = weights(signed);
+    let weights = weights(signed);
     let mut terms = Vec::with_capacity(signed.len() + 1);
-    let mut base = Scalar::ZERO;
-    for Signed { key, message, r, s } in signed {
-        let s: Option<Scalar> = Scalar::from_canonical_bytes(**s).into();
-        let s = s.ok_or(BadSignature)?;
+    let mut base = Products::new();
+    for (Signed { key, message, r, s }, weight) in signed.iter().zip(&weights) {
+        let s = below_order(s).ok_or(BadSignature)?;
         let hash = Sha512::new().chain_update(r).chain_update(key).chain_update(message);
         let k = Scalar::from_bytes_mod_order_wide(&hash.finalize().into());
-        let z = weight(&mut weights);
-        base -= z * s;
-        terms.push(Term { r: Digits::of(&z.to_bytes()), a: Digits::of(&(z * k).to_bytes()) });
+        base.add(*weight, &s);
+        let r = Digits::of_weight(*weight);
+        terms.push(Term { r, a: Digits::of(&(Scalar::from(*weight) * k).to_bytes()) });
     }
     // The base point is a last key, of a signature whose R has no part in the sum.
-    terms.push(Term { r: Digits::of(&[0; 32]), a: Digits::of(&base.to_bytes()) });
+    terms.push(Term { r: Digits::of_weight(0), a: Digits::of(&(-base.sum()).to_bytes()) });
 
     let mut points = Vec::with_capacity(terms.len().div_ceil(8));
     for first in (0..terms.len()).step_by(8) {
@@ -119,21 +118,62 @@ fn check(signed: &[Signed<'_>]) -> Result<(), BadSignature> {
     if sum.is_small() { Ok(()) } else { Err(BadSignature) }
 }
 
-/// The stream of the weights of a batch, from the hash of all of it (SIG-2).
-fn weights(signed: &[Signed<'_>]) -> blake3::OutputReader {
+/// The weights of a batch, from the hash of all of it (SIG-2): 126 bits each, so that its digits with a sign end where
+/// its bytes do.
+fn weights(signed: &[Signed<'_>]) -> Vec<u128> {
     let mut seed = Domain::BatchWeights.hasher();
     for Signed { key, message, r, s } in signed {
         seed.update(*key).update(*message).update(*r).update(*s);
     }
-    seed.finalize_xof()
+    let mut bytes = vec![[0; 16]; signed.len()];
+    seed.finalize_xof().fill(bytes.as_flattened_mut());
+    bytes.into_iter().map(|bytes| u128::from_le_bytes(bytes) >> 2).collect()
 }
 
-/// The next weight: 126 bits, so that its digits with a sign end where its bytes do.
-fn weight(stream: &mut blake3::OutputReader) -> Scalar {
-    let mut bytes = [0; 16];
-    stream.fill(&mut bytes);
-    bytes[15] &= 0x3f;
-    Scalar::from(u128::from_le_bytes(bytes))
+/// The order of the base point, in words of 64 bits, the lowest first.
+const ORDER: [u64; 4] = [0x5812_631a_5cf5_d3ed, 0x14de_f9de_a2f7_9cd6, 0, 0x1000_0000_0000_0000];
+
+/// A number in words, where it is below the order (SIG-1).
+fn below_order(bytes: &[u8; 32]) -> Option<[u64; 4]> {
+    let (words, _) = bytes.as_chunks();
+    let words = [0, 1, 2, 3].map(|at| u64::from_le_bytes(words[at]));
+    words.iter().rev().lt(ORDER.iter().rev()).then_some(words)
+}
+
+/// A sum of products of weights and numbers below the order, which is only divided by the order at its end: a product is
+/// below 2^379, so that 512 bits hold more of them than there is memory for.
+struct Products([u64; 8]);
+
+impl Products {
+    const fn new() -> Self {
+        Self([0; 8])
+    }
+
+    fn add(&mut self, weight: u128, number: &[u64; 4]) {
+        let words = [weight & u128::from(u64::MAX), weight >> 64];
+        for (first, word) in words.into_iter().enumerate() {
+            let mut carry = 0;
+            for (at, sum) in self.0.iter_mut().enumerate().skip(first) {
+                let factor = number.get(at - first).copied().map_or(0, u128::from);
+                // The largest product of two words leaves room for two more of them.
+                let wide = word * factor + u128::from(*sum) + carry;
+                *sum = low(wide);
+                carry = wide >> 64;
+            }
+        }
+    }
+
+    fn sum(&self) -> Scalar {
+        let mut bytes = [0; 64];
+        for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(self.0) {
+            *bytes = word.to_le_bytes();
+        }
+        Scalar::from_bytes_mod_order_wide(&bytes)
+    }
+}
+
+fn low(wide: u128) -> u64 {
+    u64::try_from(wide & u128::from(u64::MAX)).expect("64 bits")
 }
 
 /// Brings eight numbers into lanes.
@@ -306,6 +346,26 @@ mod tests {
             assert!(lanes_say(&all));
         }
         on_lanes(test);
+    }
+
+    #[test]
+    fn sums_of_products_are_the_library_s() {
+        let order = (Scalar::ZERO - Scalar::ONE).to_bytes();
+        let mut numbers: Vec<[u8; 32]> =
+            (0..100).map(|at| Scalar::from_bytes_mod_order(bytes_of(at)).to_bytes()).collect();
+        numbers.extend([[0; 32], order]);
+        let weights: Vec<u128> = (0u128..100).map(|at| (1 << 126) - 1 - at * at * at).chain([0, 1]).collect();
+        let (mut products, mut expected) = (Products::new(), Scalar::ZERO);
+        for (weight, number) in weights.iter().zip(&numbers).chain(weights.iter().zip(numbers.iter().rev())) {
+            products.add(*weight, &below_order(number).expect("it is reduced"));
+            expected += Scalar::from(*weight) * Scalar::from_canonical_bytes(*number).expect("it is reduced");
+            assert_eq!(products.sum(), expected);
+        }
+        let mut over = order;
+        over[0] += 1;
+        assert_eq!(below_order(&order).map(|words| words[0] + 1), Some(ORDER[0]));
+        assert_eq!(below_order(&over), None);
+        assert_eq!(below_order(&[0xff; 32]), None);
     }
 
     #[test]

@@ -50,6 +50,13 @@ impl Bucket {
 }
 
 impl Digits {
+    /// The digits of a number below 2^127.
+    pub(super) fn of_weight(weight: u128) -> Self {
+        let mut bytes = [0; DIGITS];
+        bytes[..16].copy_from_slice(&weight.to_le_bytes());
+        Self::of(&bytes)
+    }
+
     pub(super) fn of(bytes: &[u8; 32]) -> Self {
         let (mut sizes, mut negative) = ([0; DIGITS], [0; GROUPS]);
         let mut carry = false;

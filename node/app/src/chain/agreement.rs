@@ -47,6 +47,13 @@ impl StateRead for Ground {
             Self::Waiting(overlay) => overlay.read(key),
         }
     }
+
+    fn read_many(&self, keys: &[StateKey]) -> Result<Vec<Option<Vec<u8>>>, Fault> {
+        match self {
+            Self::Final(base) => base.read_many(keys),
+            Self::Waiting(overlay) => overlay.read_many(keys),
+        }
+    }
 }
 
 impl Ground {
@@ -62,13 +69,6 @@ impl Ground {
         match self {
             Self::Final(base) => base.is_stale(),
             Self::Waiting(overlay) => overlay.is_stale(),
-        }
-    }
-
-    fn prefetch(&self, keys: &[StateKey]) -> Result<(), StoreError> {
-        match self {
-            Self::Final(base) => base.prefetch(keys),
-            Self::Waiting(overlay) => overlay.prefetch(keys),
         }
     }
 }
@@ -163,15 +163,6 @@ impl Chain {
         })
     }
 
-    fn prefetch(ground: &Ground, parent: BlockId, txs: &[VerifiedTx]) -> Result<(), ExecuteError> {
-        ground.prefetch(&cpc_ledger::touched(txs)).map_err(|error| match error {
-            StoreError::Stale => ExecuteError::Orphan(parent),
-            StoreError::Fault(_) if ground.is_stale() => ExecuteError::Orphan(parent),
-            StoreError::Fault(fault) => ExecuteError::Fault(fault),
-            other => ExecuteError::Fault(Fault::Invariant { detail: other.to_string() }),
-        })
-    }
-
     /// Executes a block of somebody else's and keeps the state after it.
     fn execute_block(&self, block: &Block) -> Result<(), ExecuteError> {
         let header = &block.header;
@@ -182,7 +173,6 @@ impl Chain {
         let (parent, ground) = self.ground(&header.parent)?;
         let txs = self.verifier.verify(block.txs.to_vec());
         let txs = txs.map_err(|culprits| ExecuteError::Invalid(culprits.to_string()))?;
-        Self::prefetch(&ground, header.parent, &txs)?;
         let executed = cpc_ledger::apply(self.params(), &ground, &parent, header, &txs)
             .map_err(|error| Self::judge(&ground, header.parent, error))?;
         let overlay = self.grow(&ground, header.parent, &executed)?;
@@ -209,9 +199,9 @@ impl Chain {
         let waiting = self.waiting_in(&parent_id);
         let candidates = self.pending().candidates(self.params().block_bytes_max as usize);
         let candidates: Vec<VerifiedTx> = candidates.into_iter().filter(|tx| !waiting.contains(&tx.hash())).collect();
-        Self::prefetch(&ground, parent_id, &candidates)?;
         let begun = Session::begin(self.params(), &ground, &parent, context);
         let mut session = begun.map_err(|error| Self::judge(&ground, parent_id, error))?;
+        session.prepare(&candidates).map_err(|fault| Self::judge(&ground, parent_id, fault.into()))?;
         let (mut chosen, mut receipts): (Vec<VerifiedTx>, Vec<Receipt>) = (Vec::new(), Vec::new());
         // Whoever had to wait once in this block waits with all that comes behind.
         let mut skipped = BTreeSet::new();
