@@ -17,10 +17,12 @@ use cpc_primitives::codec::{decode, encode};
 use cpc_primitives::ids::TaskUuid;
 use cpc_primitives::limits::{JOBS_MAX, SPEC_BYTES_MAX, STATE_VALUE_BYTES_MAX, SUPPLY_MAX, TX_BYTES_MAX};
 use cpc_primitives::result::Geometry;
+use cpc_primitives::signing::{Claim, verify_batch, verify_batch_by_library};
 use cpc_primitives::state::StateKey;
 use cpc_primitives::tx::SignedTx;
 use cpc_primitives::{
-    Address, Amount, Block, BlockId, Bounded, Digest, Epoch, Header, Height, PublicKey, Signature, TaskId, View,
+    Address, Amount, Block, BlockId, Bounded, Digest, Domain, Epoch, Header, Height, PublicKey, SecretKey, Signature,
+    TaskId, View,
 };
 
 use crate::draw::{ACTIONS, Draw, action};
@@ -32,7 +34,7 @@ use crate::sync_wire::{Answer, BATCH_BYTES_MAX, Question, Range, Status, TxBatch
 pub type Property = fn(&[u8]);
 
 /// Every property under the name of its fuzz target and its corpus (VEC-9).
-pub const ALL: [(&str, Property); 13] = [
+pub const ALL: [(&str, Property); 14] = [
     ("codec", codec),
     ("transaction", transaction),
     ("block", block),
@@ -46,6 +48,7 @@ pub const ALL: [(&str, Property); 13] = [
     ("scene", scene),
     ("sync", sync),
     ("job-spec", job_spec),
+    ("signatures", signatures),
 ];
 
 /// The network whose votes and proofs are judged.
@@ -288,6 +291,54 @@ pub fn job_spec(data: &[u8]) {
     assert_eq!(plan.jobs().map(|job| job.units.0).sum::<u128>(), price.units.0);
 }
 
+/// Good signatures, as many as make a batch for the lanes of a processor that has them, and more.
+static SIGNED: LazyLock<Vec<Claim>> = LazyLock::new(|| {
+    let signed = (0u8..48).map(|number| {
+        let (key, message) = (SecretKey::from_seed(&[number; 32]), Domain::TxId.hash_bytes(&[number]));
+        Claim { key: key.public(), message, signature: key.sign_digest(&message) }
+    });
+    signed.collect()
+});
+
+/// What bends one signature: its place, which part of it, where in the part, and 32 bytes.
+const BEND_BYTES: usize = 3 + 32;
+
+/// The first byte says how many of the good signatures are in a batch, and every further group of bytes bends one: the
+/// batch is good exactly where each of it is, by the lanes and by the library (SIG-2).
+pub fn signatures(data: &[u8]) {
+    let Some((count, bends)) = data.split_first() else { return };
+    let mut batch = SIGNED[..usize::from(*count) % (SIGNED.len() + 1)].to_vec();
+    for bend in bends.as_chunks::<BEND_BYTES>().0.iter().take(batch.len()) {
+        let ([place, part, at], bytes) = bend.split_first_chunk().expect("longer than that");
+        let bytes: &[u8; 32] = bytes.try_into().expect("the rest of a bend");
+        let place = usize::from(*place) % batch.len();
+        bend_one(&mut batch[place], *part, usize::from(*at), bytes);
+    }
+    let alone = batch.iter().all(|claim| claim.verify().is_ok());
+    assert_eq!(verify_batch(&batch).is_ok(), alone, "by the processor's lanes, where it has them");
+    assert_eq!(verify_batch_by_library(&batch).is_ok(), alone, "by the library");
+}
+
+/// Replaces one of the four parts, or one byte of it; a key that nobody may have stays as it was.
+fn bend_one(claim: &mut Claim, part: u8, at: usize, bytes: &[u8; 32]) {
+    let bent = |old: &[u8; 32]| {
+        if part & 4 != 0 {
+            return *bytes;
+        }
+        let mut new = *old;
+        new[at % 32] ^= bytes[0];
+        new
+    };
+    let (halves, _) = claim.signature.0.as_chunks();
+    let (r, s): ([u8; 32], [u8; 32]) = (halves[0], halves[1]);
+    match part % 4 {
+        0 => claim.key = PublicKey::new(bent(claim.key.bytes())).unwrap_or(claim.key),
+        1 => claim.message = Digest(bent(&claim.message.0)),
+        2 => claim.signature.0[..32].copy_from_slice(&bent(&r)),
+        _ => claim.signature.0[32..].copy_from_slice(&bent(&s)),
+    }
+}
+
 /// Small good inputs of a target, from which the fuzzer starts.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     let mut from = Draw::new(target);
@@ -439,6 +490,17 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             ];
             let rendering = pictures.map(|picture| [vec![1, 5], picture.map(u32::to_le_bytes).concat()].concat());
             synthetic.chain(rendering).collect()
+        }
+        "signatures" => {
+            // Sizes on both sides of what the lanes take at once and at all; then one bend of every kind, with encodings of
+            // which some are points of small order, some are not canonical, and some are no points.
+            let sizes = [0, 1, 7, 8, 23, 24, 25, 31, 32, 33, 48].map(|count| vec![count]);
+            let bends = (0u8..8).flat_map(|part| {
+                let small: [[u8; 32]; 4] =
+                    [[0; 32], [0xff; 32], from.bytes(), SIGNED[3].signature.0[..32].try_into().expect("half")];
+                small.map(|bytes| [&[40, 9, part, 31], bytes.as_slice()].concat())
+            });
+            sizes.into_iter().chain(bends.collect::<Vec<_>>()).collect()
         }
         other => panic!("there are no seeds for {other:?}"),
     }
