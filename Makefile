@@ -82,7 +82,14 @@ deny: ## holds the dependencies to deny.toml
 
 .PHONY: bench
 bench: setup ## measures, beside the rivals
-	@$(CARGO) run --release --locked -p cpc-bench -- $(args)
+	@$(CARGO) run --release --locked -p cpc-bench --bin cpc-bench -- $(args)
+
+.PHONY: bench-network
+bench-network: setup ## measures networks of one validator and of four over HTTP, beside anvil
+	@$(CARGO) build --release --locked -p cpc --bin cpc
+	@$(CARGO) build --release --locked -p cpc-bench --bin bench-network
+	@. .ci/env && exec "$$CARGO_TARGET_DIR/release/bench-network" --cpc "$$CARGO_TARGET_DIR/release/cpc" \
+		--anvil "$$(.ci/anvil)" $(args)
 
 .PHONY: fuzz
 fuzz: setup ## fuzzes every target for ten seconds, or seconds=N, and demands that a planted bug is found

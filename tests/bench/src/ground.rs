@@ -9,12 +9,12 @@ use cpc_primitives::state::StateKey;
 use cpc_primitives::tree::{self, KeyHash};
 use cpc_primitives::{Address, Digest};
 
-use crate::machine::Machine;
 use crate::node::Node;
 use crate::plan::Plan;
-use crate::report::{Bound, Part};
-use crate::samples::Samples;
 use crate::world::{address, record};
+use cpc_bench::machine::Machine;
+use cpc_bench::report::{Bound, Part};
+use cpc_bench::samples::Samples;
 
 /// The numbers of ground accounts, each as its distance from the one before, 10 a line.
 ///

@@ -8,12 +8,12 @@ use cpc_ledger::Delta;
 use cpc_primitives::state::StateKey;
 use cpc_primitives::tree;
 
-use crate::machine::Machine;
 use crate::node::Node;
 use crate::plan::Plan;
-use crate::report::{Bound, Part};
-use crate::samples::Samples;
 use crate::world::{address, record};
+use cpc_bench::machine::Machine;
+use cpc_bench::report::{Bound, Part};
+use cpc_bench::samples::Samples;
 
 /// One world and what was measured in it.
 struct Grown {

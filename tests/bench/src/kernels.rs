@@ -10,8 +10,8 @@ use cpc_kernels::{Cpu, Effort, Executor, Inputs, Job, Level, PreparedTask, Refer
 use cpc_primitives::{Digest, TaskId};
 
 use crate::plan::Plan;
-use crate::report::{Bound, Part};
-use crate::samples::Samples;
+use cpc_bench::report::{Bound, Part};
+use cpc_bench::samples::Samples;
 
 /// Rows of the panel that stays in the first cache: 8 KiB, and 1.5 KiB of the strip.
 const NEAR_ROWS: usize = 64;

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::samples::{Samples, Short};
 
 /// The machine and what it has to do at the start.
-pub(crate) struct Machine {
+pub struct Machine {
     /// Where the data of the benches lie: on the disk of the target directory.
     data: PathBuf,
     started: Instant,
@@ -21,17 +21,17 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Looks at the machine.
-    pub(crate) fn look() -> Result<Self> {
+    /// Looks at the machine, on which `make TARGET` was said.
+    pub fn look(target: &str) -> Result<Self> {
         let exe = env::current_exe()?;
-        let target = exe.parent().and_then(Path::parent).context("the binary lies in its target directory")?;
-        let data = target.join("bench-data");
+        let built = exe.parent().and_then(Path::parent).context("the binary lies in its target directory")?;
+        let data = built.join("bench-data");
         fs::create_dir_all(&data)?;
         let sync = sync_time(&data)?;
         let cores = thread::available_parallelism()?;
         let facts = vec![
             ("date", said(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]))),
-            ("command", command()),
+            ("command", command(target)),
             ("commit", said(Command::new("git").args(["describe", "--always", "--dirty"]))),
             ("processor", format!("{}, {cores} cores", field("/proc/cpuinfo", "model name")?)),
             ("memory", field("/proc/meminfo", "MemTotal")?),
@@ -54,12 +54,12 @@ impl Machine {
     }
 
     /// A folder on the disk that is measured; it goes when it is dropped.
-    pub(crate) fn folder(&self) -> Result<TempDir> {
+    pub fn folder(&self) -> Result<TempDir> {
         Ok(TempDir::new_in(&self.data)?)
     }
 
     /// How long the run took, and what else the machine had to do when it ended.
-    pub(crate) fn end(&self) -> Result<String> {
+    pub fn end(&self) -> Result<String> {
         Ok(format!("The run took {} s; the load at its end was {}.\n", self.started.elapsed().as_secs(), load()?))
     }
 }
@@ -74,7 +74,7 @@ impl fmt::Display for Machine {
 }
 
 /// Bytes of memory that this process occupies, and the most that it ever did.
-pub(crate) fn memory() -> Result<(u64, u64)> {
+pub fn memory() -> Result<(u64, u64)> {
     let kib = |name: &str| -> Result<u64> {
         let text = field("/proc/self/status", name)?;
         Ok(text.trim_end_matches(" kB").trim().parse::<u64>()? << 10)
@@ -96,7 +96,7 @@ fn running() -> Result<f64> {
 /// Waits until this process has nothing to do; the seconds of work that it still had.
 ///
 /// RocksDB compacts after a commit has returned. Whoever is measured next must not pay for that.
-pub(crate) fn settle() -> Result<f64> {
+pub fn settle() -> Result<f64> {
     const LOOK: Duration = Duration::from_millis(100);
     let (start, before) = (Instant::now(), running()?);
     let mut last = before;
@@ -116,32 +116,32 @@ pub(crate) fn settle() -> Result<f64> {
 }
 
 /// A clock with two hands: what passes for everybody, and what the processor works for this process.
-pub(crate) struct Watch {
+pub struct Watch {
     running: f64,
     start: Instant,
 }
 
 impl Watch {
     /// Starts it.
-    pub(crate) fn start() -> Result<Self> {
+    pub fn start() -> Result<Self> {
         let running = running()?;
         Ok(Self { running, start: Instant::now() })
     }
 
     /// The seconds on both hands, shared among so many.
-    pub(crate) fn stop(&self, count: f64) -> Result<(f64, f64)> {
+    pub fn stop(&self, count: f64) -> Result<(f64, f64)> {
         let seconds = self.start.elapsed().as_secs_f64();
         Ok((seconds / count, (running()? - self.running) / count))
     }
 }
 
 /// Bytes that this process has caused to be written to the disk.
-pub(crate) fn written() -> Result<u64> {
+pub fn written() -> Result<u64> {
     Ok(field("/proc/self/io", "write_bytes")?.parse()?)
 }
 
 /// Bytes of all files of a folder.
-pub(crate) fn folder_bytes(folder: &Path) -> Result<u64> {
+pub fn folder_bytes(folder: &Path) -> Result<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(folder)? {
         // A file that a compaction has removed meanwhile has no bytes.
@@ -150,12 +150,12 @@ pub(crate) fn folder_bytes(folder: &Path) -> Result<u64> {
     Ok(bytes)
 }
 
-fn command() -> String {
+fn command(target: &str) -> String {
     let arguments: Vec<String> = env::args().skip(1).collect();
     if arguments.is_empty() {
-        "`make bench`".to_owned()
+        format!("`make {target}`")
     } else {
-        format!("`make bench args=\"{}\"`", arguments.join(" "))
+        format!("`make {target} args=\"{}\"`", arguments.join(" "))
     }
 }
 

@@ -7,14 +7,11 @@
 mod ground;
 mod growth;
 mod kernels;
-mod machine;
 mod memory;
 mod node;
 mod plan;
 mod proofs;
-mod report;
 mod rivals;
-mod samples;
 mod transfers;
 mod updates;
 mod world;
@@ -29,9 +26,9 @@ use std::{env, fs};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::machine::Machine;
 use crate::plan::{Kind, Plan};
-use crate::report::Report;
+use cpc_bench::machine::Machine;
+use cpc_bench::report::Report;
 
 const USAGE: &str = "cpc-bench [--quick] [--rounds N] [--only PART] [--markdown FILE]
   --quick          small numbers that say nothing: whether the benches still work
@@ -89,8 +86,14 @@ fn asked(arguments: &[String]) -> Result<Asked> {
 
 fn run(asked: &Asked) -> Result<ExitCode> {
     let Asked { plan, parts, markdown } = asked;
-    let machine = Machine::look()?;
-    let mut report = Report::new(&machine, plan);
+    let machine = Machine::look("bench")?;
+    let method = format!(
+        "- {} rounds after one that is not counted. In every round all sides take their turns, in an order that turns \
+         around from round to round. Rows have the median with the smallest and the largest; ratios are taken round by \
+         round.\n- Results are asserted to be right before they are timed, and again at the end.\n\n",
+        plan.rounds
+    );
+    let mut report = Report::new("The ledger and the store, measured", &machine, &method, plan.kind == Kind::Quick);
     for part in PARTS.iter().filter(|part| parts.is_empty() || parts.iter().any(|asked| asked == *part)) {
         eprintln!("{part}: {} rounds", plan.rounds);
         let found = match *part {

@@ -12,10 +12,10 @@ use cpc_primitives::state::StateKey;
 use cpc_store::{Options, RocksKv, RocksOptions, Store};
 use rayon::prelude::*;
 
-use crate::machine;
-use crate::report::Part;
-use crate::samples::Samples;
 use crate::world::World;
+use cpc_bench::machine;
+use cpc_bench::report::Part;
+use cpc_bench::samples::Samples;
 
 /// The file beside the data in which the child finds the addresses that it reads.
 const ADDRESSES: &str = "bench-addresses";

@@ -9,7 +9,7 @@ use cpc_primitives::{Block, BlockId, Bounded, ChainId, Digest, Epoch, Gas, Heade
 use cpc_store::{Options, Overlay, RocksKv, RocksOptions, Store};
 use tempfile::TempDir;
 
-use crate::machine::Machine;
+use cpc_bench::machine::Machine;
 
 /// A store on the disk; its folder goes with it.
 pub(crate) struct Node {

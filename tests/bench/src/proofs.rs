@@ -10,9 +10,9 @@ use cpc_primitives::{Bounded, Header};
 use cpc_store::Store;
 
 use crate::plan::Plan;
-use crate::report::Part;
-use crate::samples::Samples;
 use crate::world::{World, address};
+use cpc_bench::report::Part;
+use cpc_bench::samples::Samples;
 
 /// What was found of the proofs of one kind.
 #[derive(Default)]

@@ -5,18 +5,17 @@ use std::fmt;
 use anyhow::Result;
 
 use crate::machine::Machine;
-use crate::plan::{Kind, Plan};
 use crate::samples::{Samples, Short};
 
 /// Everything that one run found.
-pub(crate) struct Report {
+pub struct Report {
     head: String,
     parts: Vec<Part>,
     end: String,
 }
 
 /// The answer to one question.
-pub(crate) struct Part {
+pub struct Part {
     title: &'static str,
     question: String,
     notes: Vec<String>,
@@ -41,7 +40,7 @@ struct Verdict {
 
 /// A bound of a quantity.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Bound {
+pub enum Bound {
     /// The quantity is at least this.
     AtLeast(f64),
     /// The quantity is at most this.
@@ -68,22 +67,22 @@ impl fmt::Display for Bound {
 
 impl Part {
     /// A part that answers a question.
-    pub(crate) fn new(title: &'static str, question: impl Into<String>) -> Self {
+    pub fn new(title: &'static str, question: impl Into<String>) -> Self {
         Self { title, question: question.into(), notes: Vec::new(), rows: Vec::new(), verdicts: Vec::new() }
     }
 
     /// Says something that the numbers do not say.
-    pub(crate) fn note(&mut self, note: impl Into<String>) {
+    pub fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
     }
 
     /// Adds a quantity.
-    pub(crate) fn row(&mut self, name: impl Into<String>, samples: Samples, unit: &'static str) {
+    pub fn row(&mut self, name: impl Into<String>, samples: Samples, unit: &'static str) {
         self.rows.push(Row { name: name.into(), samples, unit });
     }
 
     /// Adds a verdict.
-    pub(crate) fn verdict(&mut self, what: impl Into<String>, found: Samples, must: Bound, goal: Bound) {
+    pub fn verdict(&mut self, what: impl Into<String>, found: Samples, must: Bound, goal: Bound) {
         self.verdicts.push(Verdict { what: what.into(), found, must, goal });
     }
 }
@@ -128,38 +127,30 @@ fn write_verdicts(f: &mut impl fmt::Write, verdicts: &[Verdict]) -> fmt::Result 
 }
 
 impl Report {
-    /// An empty report of a run on a machine.
-    pub(crate) fn new(machine: &Machine, plan: &Plan) -> Self {
-        let mut head = String::from(
-            "# The ledger and the store, measured\n\nThis page is written by `make bench args=\"--markdown FILE\"`; \
-             it is never edited.\n\n",
-        );
-        if plan.kind == Kind::Quick {
+    /// An empty report of a run on a machine: its title, how it came about, and whether its numbers say anything.
+    pub fn new(title: &str, machine: &Machine, method: &str, quick: bool) -> Self {
+        let mut head = format!("# {title}\n\nThis page is written by the command below; it is never edited.\n\n");
+        if quick {
             head += "**A quick run: everything was run and was right, and the numbers say nothing.**\n\n";
         }
         head += &machine.to_string();
-        head += &format!(
-            "- {} rounds after one that is not counted. In every round all sides take their turns, in an order that \
-             turns around from round to round. Rows have the median with the smallest and the largest; ratios are \
-             taken round by round.\n- Results are asserted to be right before they are timed, and again at the end.\n\n",
-            plan.rounds
-        );
+        head += method;
         Self { head, parts: Vec::new(), end: String::new() }
     }
 
     /// Adds parts.
-    pub(crate) fn add(&mut self, parts: Vec<Part>) {
+    pub fn add(&mut self, parts: Vec<Part>) {
         self.parts.extend(parts);
     }
 
     /// Says how busy the machine was at the end.
-    pub(crate) fn finish(&mut self, machine: &Machine) -> Result<()> {
+    pub fn finish(&mut self, machine: &Machine) -> Result<()> {
         self.end = machine.end()?;
         Ok(())
     }
 
     /// What a must is missed of, with what was found and what it must be.
-    pub(crate) fn missed(&self) -> Vec<String> {
+    pub fn missed(&self) -> Vec<String> {
         let verdicts = self.parts.iter().flat_map(|part| &part.verdicts);
         verdicts
             .filter(|verdict| !verdict.must.holds(verdict.found.median()))
@@ -168,7 +159,7 @@ impl Report {
     }
 
     /// Every verdict in one table.
-    pub(crate) fn summary(&self) -> String {
+    pub fn summary(&self) -> String {
         let mut text = String::from("## Verdicts\n\n");
         let verdicts: Vec<Verdict> = self
             .parts

@@ -4,36 +4,36 @@ use std::fmt;
 
 /// One quantity over the rounds.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Samples(Vec<f64>);
+pub struct Samples(Vec<f64>);
 
 impl Samples {
     /// Adds the value of a round.
-    pub(crate) fn push(&mut self, value: f64) {
+    pub fn push(&mut self, value: f64) {
         self.0.push(value);
     }
 
     /// A quantity that does not vary, or of which one value was taken.
-    pub(crate) fn one(value: f64) -> Self {
+    pub fn one(value: f64) -> Self {
         Self(vec![value])
     }
 
     /// The same quantity in another unit.
-    pub(crate) fn map(&self, change: impl Fn(f64) -> f64) -> Self {
+    pub fn map(&self, change: impl Fn(f64) -> f64) -> Self {
         Self(self.0.iter().map(|value| change(*value)).collect())
     }
 
     /// Round by round, this over another: what slows both down in a round does not count.
-    pub(crate) fn over(&self, other: &Self) -> Self {
+    pub fn over(&self, other: &Self) -> Self {
         self.with(other, |a, b| a / b)
     }
 
     /// Round by round, the sum.
-    pub(crate) fn plus(&self, other: &Self) -> Self {
+    pub fn plus(&self, other: &Self) -> Self {
         self.with(other, |a, b| a + b)
     }
 
     /// Half of the values are at most this.
-    pub(crate) fn median(&self) -> f64 {
+    pub fn median(&self) -> f64 {
         let sorted = self.sorted();
         match sorted.len() {
             0 => f64::NAN,
@@ -42,13 +42,20 @@ impl Samples {
         }
     }
 
+    /// A share `q` of the values is at most this.
+    pub fn quantile(&self, q: f64) -> f64 {
+        let sorted = self.sorted();
+        let place = (q * sorted.len() as f64).ceil() as usize;
+        sorted.get(place.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+    }
+
     /// The smallest.
-    pub(crate) fn min(&self) -> f64 {
+    pub fn min(&self) -> f64 {
         self.sorted().first().copied().unwrap_or(f64::NAN)
     }
 
     /// The largest.
-    pub(crate) fn max(&self) -> f64 {
+    pub fn max(&self) -> f64 {
         self.sorted().last().copied().unwrap_or(f64::NAN)
     }
 
@@ -74,33 +81,33 @@ impl FromIterator<f64> for Samples {
 ///
 /// On a machine that does other things, too, the second says more of the code, and the first of the machine.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Timed {
+pub struct Timed {
     /// Seconds that passed.
-    pub(crate) wall: Samples,
+    pub wall: Samples,
     /// Seconds of work, on all cores together.
-    pub(crate) work: Samples,
+    pub work: Samples,
 }
 
 impl Timed {
     /// Adds the values of a round.
-    pub(crate) fn push(&mut self, (wall, work): (f64, f64)) {
+    pub fn push(&mut self, (wall, work): (f64, f64)) {
         self.wall.push(wall);
         self.work.push(work);
     }
 
     /// The medians.
-    pub(crate) fn median(&self) -> (f64, f64) {
+    pub fn median(&self) -> (f64, f64) {
         (self.wall.median(), self.work.median())
     }
 
     /// Round by round, the sum.
-    pub(crate) fn plus(&self, other: &Self) -> Self {
+    pub fn plus(&self, other: &Self) -> Self {
         Self { wall: self.wall.plus(&other.wall), work: self.work.plus(&other.work) }
     }
 }
 
 /// A number with three digits that count, and thousands apart.
-pub(crate) struct Short(pub(crate) f64);
+pub struct Short(pub f64);
 
 impl fmt::Display for Short {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -149,6 +156,8 @@ mod tests {
         let [a, b] = [[4.0, 1.0, 9.0], [2.0, 1.0, 3.0]].map(Samples::from_iter);
         assert_eq!((a.median(), a.min(), a.max()), (4.0, 1.0, 9.0));
         assert_eq!(Samples::from_iter([1.0, 4.0, 2.0, 3.0]).median(), 2.5);
+        let hundred: Samples = (1..=100).map(f64::from).collect();
+        assert_eq!([0.0, 0.5, 0.99, 1.0].map(|q| hundred.quantile(q)), [1.0, 50.0, 99.0, 100.0]);
         assert_eq!(a.over(&b).median(), 2.0);
         assert_eq!(a.plus(&b).max(), 12.0);
     }

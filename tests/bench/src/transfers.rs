@@ -14,13 +14,13 @@ use cpc_primitives::{Block, Bounded, Header};
 use cpc_store::{Overlay, Store};
 use rayon::prelude::*;
 
-use crate::machine::{Machine, Watch, folder_bytes, settle, written};
 use crate::node::Node;
 use crate::plan::{BlockPlan, Plan};
-use crate::report::{Bound, Part};
-use crate::samples::{Samples, Timed};
 use crate::world::World;
 use crate::{memory, proofs};
+use cpc_bench::machine::{Machine, Watch, folder_bytes, settle, written};
+use cpc_bench::report::{Bound, Part};
+use cpc_bench::samples::{Samples, Timed};
 
 /// Sizes of a batch among which the machine's best is looked for.
 const BATCHES: [usize; 7] = [64, 128, 256, 512, 1_024, 2_048, 4_096];

@@ -8,11 +8,11 @@ use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::machine::{Machine, Watch, settle, written};
 use crate::plan::Plan;
-use crate::report::{Bound, Part};
 use crate::rivals::{Change, Jellyfish, Nearly, Ours, Rival};
-use crate::samples::Samples;
+use cpc_bench::machine::{Machine, Watch, settle, written};
+use cpc_bench::report::{Bound, Part};
+use cpc_bench::samples::Samples;
 
 /// Keys of one commit while a map is filled.
 const FILL: usize = 100_000;

@@ -11,7 +11,7 @@ use jmt::{JellyfishMerkleTree, KeyHash, OwnedValue, SimpleHasher, Version};
 use tempfile::TempDir;
 
 use super::{Change, Rival};
-use crate::machine::Machine;
+use cpc_bench::machine::Machine;
 
 /// Version and path to node.
 const NODES: Space = Space("jmt-nodes");

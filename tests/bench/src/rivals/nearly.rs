@@ -6,8 +6,8 @@ use nomt::{KeyReadWrite, Nomt, Options, SessionParams, WitnessMode};
 use tempfile::TempDir;
 
 use super::{Change, Rival};
-use crate::machine::Machine;
 use crate::plan::{Kind, Plan};
+use cpc_bench::machine::Machine;
 
 /// The database; its folder goes with it.
 pub(crate) struct Nearly {

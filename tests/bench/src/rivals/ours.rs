@@ -6,8 +6,8 @@ use cpc_primitives::state::StateKey;
 use cpc_primitives::tree;
 
 use super::{Change, Rival};
-use crate::machine::Machine;
 use crate::node::Node;
+use cpc_bench::machine::Machine;
 
 /// The store on RocksDB.
 pub(crate) struct Ours {
