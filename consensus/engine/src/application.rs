@@ -26,6 +26,9 @@ use crate::validator::Pace;
 /// How far a block's time may be ahead of this node's clock before its validity is waited with (ENG-4).
 const AHEAD_MAX: Duration = Duration::from_millis(500);
 
+/// How soon a block is tried again whose parent's state went while it was executed.
+const RETRY: Duration = Duration::from_millis(20);
+
 /// What the network has agreed on, and how far this node has come with it.
 #[derive(Default)]
 pub(crate) struct Progress {
@@ -138,7 +141,20 @@ impl Author {
     }
 
     /// Executes a block and those before it that were not yet, oldest first. Says whether all of them are valid.
-    async fn execute<E: Spawner + Clock>(&self, context: &E, mut ancestry: impl Ancestry<AgreedBlock>) -> bool {
+    async fn execute<E: Spawner + Clock>(&self, context: &E, ancestry: impl Ancestry<AgreedBlock>) -> bool {
+        loop {
+            // What is final comes through its commit; only what is above it is fetched and held here.
+            self.progress.caught_up(self.pace.lag_max).await;
+            match self.try_execute(context, ancestry.clone()).await {
+                Executed::All => return true,
+                Executed::Invalid => return false,
+                // ENG-3: a final block came in between, or the states on the way went; what is above it is tried again.
+                Executed::Moved => context.sleep(RETRY).await,
+            }
+        }
+    }
+
+    async fn try_execute<E: Spawner + Clock>(&self, context: &E, mut ancestry: impl Ancestry<AgreedBlock>) -> Executed {
         let mut missing: Vec<Arc<Block>> = Vec::new();
         loop {
             let Some(block) = ancestry.next().await else {
@@ -161,16 +177,23 @@ impl Author {
                 Some(Ok(())) => {}
                 Some(Err(ExecuteError::Invalid(why))) => {
                     tracing::warn!(height = %block.header.height, id = %block.id(), why, "an invalid block was proposed");
-                    return false;
+                    return Executed::Invalid;
                 }
-                // A final block came in between, and the states beside it went.
-                Some(Err(ExecuteError::Orphan(_))) => return pending().await,
+                Some(Err(ExecuteError::Orphan(_))) => return Executed::Moved,
                 Some(Err(ExecuteError::Fault(fault))) => return self.halt(fault).await,
                 None => return pending().await,
             }
         }
-        true
+        Executed::All
     }
+}
+
+/// What came of executing a block with those before it.
+enum Executed {
+    All,
+    Invalid,
+    /// The state under one of them went meanwhile.
+    Moved,
 }
 
 impl<E> Application<E> for Author

@@ -54,6 +54,12 @@ pub enum Ended {
     Part(&'static str),
 }
 
+impl From<Fault> for Ended {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
 /// The channels that every epoch has for itself.
 pub(crate) struct Planes<S: Sender> {
     votes: MuxHandle<S>,
@@ -132,17 +138,13 @@ where
     /// Runs until told to stop, or until it must not go on.
     pub(crate) async fn run(mut self) -> Ended {
         match self.go().await {
-            Ok(ended) => ended,
-            Err(fault) => Ended::Fault(fault),
+            Ok(ended) | Err(ended) => ended,
         }
     }
 
-    async fn go(&mut self) -> Result<Ended, Fault> {
+    async fn go(&mut self) -> Result<Ended, Ended> {
         let mut stopped = self.context.stopped();
-        let mut active = match self.enter(self.epoch_after(self.chain.tip().height)).await? {
-            Some(active) => active,
-            None => return Ok(Ended::Part("the channels between the seats")),
-        };
+        let mut active = self.enter(self.epoch_after(self.chain.tip().height)).await?;
         loop {
             tokio::select! {
                 biased;
@@ -197,13 +199,13 @@ where
     }
 
     /// Commits a final block, enters the next epoch after the last one of an epoch, and only then gives its word.
-    async fn finalize(&mut self, active: &Active, block: &AgreedBlock, word: Exact) -> Result<Option<Active>, Fault> {
+    async fn finalize(&mut self, active: &Active, block: &AgreedBlock, word: Exact) -> Result<Option<Active>, Ended> {
         let height = Height(block.height().get());
         let ends_epoch = height == self.last_of(active.epoch);
         if height > self.chain.tip().height {
             self.commit(block.block(), ends_epoch).await?;
         }
-        let next = if ends_epoch { self.enter(self.epoch_after(height)).await? } else { None };
+        let next = if ends_epoch { Some(self.enter(self.epoch_after(height)).await?) } else { None };
         word.acknowledge();
         self.shelf.committed(self.chain.tip().height);
         Ok(next)
@@ -236,7 +238,7 @@ where
     }
 
     /// Enters an epoch: who may connect, who may vote, and an engine of its own.
-    async fn enter(&mut self, epoch: Epoch) -> Result<Option<Active>, Fault> {
+    async fn enter(&mut self, epoch: Epoch) -> Result<Active, Ended> {
         let seats = self.seats_there(epoch)?;
         for known in [epoch.0.checked_sub(1), Some(epoch.0), epoch.0.checked_add(1), epoch.0.checked_add(2)] {
             let Some(known) = known.map(Epoch) else { continue };
@@ -267,6 +269,9 @@ where
             Permission::NoSeat => tracing::info!(%epoch, "this node has no seat in the epoch and watches"),
             Permission::Waits(from) => {
                 tracing::warn!(%epoch, %from, "this node's key came from elsewhere: it sits out until then")
+            }
+            Permission::Unknown => {
+                tracing::warn!(%epoch, "no vote of this key was ever cast from here: it watches until its owner says when it votes")
             }
             Permission::JournalLost => {
                 tracing::warn!(%epoch, "the votes of this epoch are not here: this node sits out until the next")
@@ -322,14 +327,14 @@ where
             self.planes.certificates.register(subchannel).await,
             self.planes.missed.register(subchannel).await,
         ) else {
-            return Ok(None);
+            return Err(Ended::Part("the channels between the seats"));
         };
         let engine = engine.start(vote_ends, certificate_ends, missed_ends);
         if votes {
             self.mark_when_there(partition, epoch);
         }
         self.forget_journals(epoch).await;
-        Ok(Some(Active { epoch, engine }))
+        Ok(Active { epoch, engine })
     }
 
     fn seats_there(&self, epoch: Epoch) -> Result<Vec<Seat>, Fault> {

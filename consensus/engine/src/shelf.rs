@@ -29,18 +29,25 @@ pub const SPACES: &[Space] = &[BLOCKS, CERTIFICATES, MARKS, EVIDENCE];
 
 type Certificate = Finalization<VoteScheme, Digest>;
 
-/// One kind of row: what is written but not synced, and where everything is.
+/// The digest that a row begins with.
+const DIGEST_BYTES: usize = 32;
+
+/// One kind of row: where everything is. A node that catches up has an epoch of blocks here, so that their bytes stay in
+/// memory only until they are on the disk.
 struct Rows {
     space: Space,
-    /// The digest and the bytes of each waiting row, by height.
-    waiting: BTreeMap<u64, (Digest, Vec<u8>)>,
-    unsynced: Batch,
+    kv: Arc<dyn Kv>,
+    /// The digest of each waiting row, by height, and its bytes as long as they are not written.
+    waiting: BTreeMap<u64, (Digest, Option<Vec<u8>>)>,
+    /// The height of each waiting row.
+    heights: BTreeMap<Digest, u64>,
+    /// Rows that go with the next write.
+    gone: Vec<u64>,
 }
 
 /// What waits for its commit, shared by marshal's two stores and the driver.
 pub(crate) struct Shelf {
     chain: Arc<dyn Chain>,
-    kv: Arc<dyn Kv>,
     seats_max: usize,
     blocks: Mutex<Rows>,
     certificates: Mutex<Rows>,
@@ -52,15 +59,16 @@ pub(crate) struct Shelf {
 pub(crate) struct ShelfError(#[from] Fault);
 
 impl Rows {
-    fn load(kv: &dyn Kv, space: Space, committed: Height) -> Result<Self, Fault> {
-        let (mut waiting, mut unsynced, mut damage) = (BTreeMap::new(), Batch::default(), None);
+    fn load(kv: Arc<dyn Kv>, space: Space, committed: Height) -> Result<Self, Fault> {
+        let (mut waiting, mut heights, mut gone, mut damage) = (BTreeMap::new(), BTreeMap::new(), Vec::new(), None);
         kv.scan(space, &[], &mut |key, value| {
-            match (height_of(key), value.split_at_checked(32)) {
+            match (height_of(key), value.split_at_checked(DIGEST_BYTES)) {
                 // The process ended after the commit and before the row was removed.
-                (Some(height), _) if height <= committed.0 => unsynced.delete(space, key),
-                (Some(height), Some((digest, bytes))) => {
-                    let digest = commonware_codec::DecodeExt::decode(digest.to_vec()).expect("32 bytes");
-                    waiting.insert(height, (digest, bytes.to_vec()));
+                (Some(height), _) if height <= committed.0 => gone.push(height),
+                (Some(height), Some((digest, _))) => {
+                    let digest: Digest = commonware_codec::DecodeExt::decode(digest.to_vec()).expect("32 bytes");
+                    heights.insert(digest, height);
+                    waiting.insert(height, (digest, None));
                 }
                 _ => damage = Some(format!("a row of {space} is too short")),
             }
@@ -68,7 +76,7 @@ impl Rows {
         })?;
         match damage {
             Some(detail) => Err(Fault::Damaged { detail }),
-            None => Ok(Self { space, waiting, unsynced }),
+            None => Ok(Self { space, kv, waiting, heights, gone }),
         }
     }
 
@@ -76,17 +84,53 @@ impl Rows {
         if self.waiting.contains_key(&height) {
             return;
         }
-        self.unsynced.put(self.space, height.to_be_bytes(), [digest.as_ref(), &bytes[..]].concat());
-        self.waiting.insert(height, (digest, bytes));
+        self.heights.insert(digest, height);
+        self.waiting.insert(height, (digest, Some(bytes)));
     }
 
-    fn find(&self, id: &Identifier<'_, Digest>) -> Option<&[u8]> {
-        match id {
-            Identifier::Index(height) => self.waiting.get(height).map(|(_, bytes)| &bytes[..]),
-            Identifier::Key(digest) => {
-                self.waiting.values().find(|(found, _)| found == *digest).map(|(_, bytes)| &bytes[..])
+    fn find(&self, id: &Identifier<'_, Digest>) -> Result<Option<Vec<u8>>, Fault> {
+        let height = match id {
+            Identifier::Index(height) => Some(*height),
+            Identifier::Key(digest) => self.heights.get(*digest).copied(),
+        };
+        let Some((height, (_, bytes))) = height.and_then(|height| Some((height, self.waiting.get(&height)?))) else {
+            return Ok(None);
+        };
+        if let Some(bytes) = bytes {
+            return Ok(Some(bytes.clone()));
+        }
+        let row = self.kv.get(self.space, &height.to_be_bytes())?;
+        let bytes = row.and_then(|row| row.get(DIGEST_BYTES..).map(<[u8]>::to_vec));
+        bytes.map(Some).ok_or_else(|| Fault::Damaged { detail: format!("row {height} of {} is gone", self.space) })
+    }
+
+    /// Forgets what is at or below a height.
+    fn committed(&mut self, height: Height) {
+        let after = self.waiting.split_off(&height.0.saturating_add(1));
+        for (height, (digest, _)) in std::mem::replace(&mut self.waiting, after) {
+            self.heights.remove(&digest);
+            self.gone.push(height);
+        }
+    }
+
+    /// Writes and syncs what came until now.
+    fn sync(&mut self) -> Result<(), Fault> {
+        let mut batch = Batch::default();
+        for height in &self.gone {
+            batch.delete(self.space, height.to_be_bytes());
+        }
+        for (height, (digest, bytes)) in &self.waiting {
+            if let Some(bytes) = bytes {
+                batch.put(self.space, height.to_be_bytes(), [digest.as_ref(), &bytes[..]].concat());
             }
         }
+        if batch.writes().is_empty() {
+            return Ok(());
+        }
+        self.kv.write(batch, Durability::Synced)?;
+        self.gone.clear();
+        self.waiting.values_mut().for_each(|(_, bytes)| *bytes = None);
+        Ok(())
     }
 }
 
@@ -98,21 +142,15 @@ impl Shelf {
     /// Opens what waits; what the chain has committed already is forgotten.
     pub(crate) fn open(chain: Arc<dyn Chain>, kv: Arc<dyn Kv>, seats_max: usize) -> Result<Arc<Self>, Fault> {
         let committed = chain.tip().height;
-        let blocks = Mutex::new(Rows::load(&*kv, BLOCKS, committed)?);
-        let certificates = Mutex::new(Rows::load(&*kv, CERTIFICATES, committed)?);
-        Ok(Arc::new(Self { chain, kv, seats_max, blocks, certificates }))
+        let blocks = Mutex::new(Rows::load(Arc::clone(&kv), BLOCKS, committed)?);
+        let certificates = Mutex::new(Rows::load(kv, CERTIFICATES, committed)?);
+        Ok(Arc::new(Self { chain, seats_max, blocks, certificates }))
     }
 
     /// Forgets what the chain has committed; the rows go with the next write.
     pub(crate) fn committed(&self, height: Height) {
         for rows in [&self.blocks, &self.certificates] {
-            let mut rows = lock(rows);
-            let after = rows.waiting.split_off(&height.0.saturating_add(1));
-            let gone = std::mem::replace(&mut rows.waiting, after);
-            let space = rows.space;
-            for height in gone.into_keys() {
-                rows.unsynced.delete(space, height.to_be_bytes());
-            }
+            lock(rows).committed(height);
         }
     }
 
@@ -120,18 +158,8 @@ impl Shelf {
         self.chain.tip().height.0
     }
 
-    /// Writes and syncs what came until now. The lock is held over the write, so that whoever comes later waits for
-    /// the rows that came before.
-    fn sync(&self, rows: &Mutex<Rows>) -> Result<(), Fault> {
-        let mut rows = lock(rows);
-        if rows.unsynced.writes().is_empty() {
-            return Ok(());
-        }
-        self.kv.write(std::mem::take(&mut rows.unsynced), Durability::Synced)
-    }
-
     fn certificate(&self, id: &Identifier<'_, Digest>) -> Result<Option<Certificate>, Fault> {
-        let waiting = lock(&self.certificates).find(id).map(<[u8]>::to_vec);
+        let waiting = lock(&self.certificates).find(id)?;
         let bytes = match (waiting, self.committed_height(id)?) {
             (Some(bytes), _) => Some(bytes),
             (None, Some(height)) => self.chain.certificate(height)?,
@@ -142,7 +170,7 @@ impl Shelf {
     }
 
     fn block(&self, id: &Identifier<'_, Digest>) -> Result<Option<AgreedBlock>, Fault> {
-        let waiting = lock(&self.blocks).find(id).map(<[u8]>::to_vec);
+        let waiting = lock(&self.blocks).find(id)?;
         let bytes = match (waiting, self.committed_height(id)?) {
             (Some(bytes), _) => Some(bytes),
             (None, Some(height)) => self.chain.block(height)?,
@@ -186,7 +214,8 @@ impl Certificates for CertificateShelf {
     }
 
     async fn sync(self) -> Result<Self, ShelfError> {
-        self.0.sync(&self.0.certificates)?;
+        // The lock is held over the write, so that whoever comes later waits for the rows that came before.
+        lock(&self.0.certificates).sync()?;
         Ok(self)
     }
 
@@ -240,7 +269,7 @@ impl Blocks for BlockShelf {
     }
 
     async fn sync(self) -> Result<Self, ShelfError> {
-        self.0.sync(&self.0.blocks)?;
+        lock(&self.0.blocks).sync()?;
         Ok(self)
     }
 

@@ -4,6 +4,8 @@
 //! epoch in a journal of their own; a synced mark outside it says that the journal was there. So a journal that is gone
 //! is told from one that was never begun.
 
+use std::ops::ControlFlow;
+
 use commonware_runtime::{Error, Storage};
 use cpc_primitives::hash::hex;
 use cpc_primitives::kv::{Batch, Durability, Kv, Space};
@@ -23,6 +25,8 @@ pub(crate) enum Permission {
     NoSeat,
     /// It was told to wait for a later epoch.
     Waits(Epoch),
+    /// It never voted from here, and its owner has not said whether it did elsewhere.
+    Unknown,
     /// Its earlier votes of this epoch are not here.
     JournalLost,
 }
@@ -52,10 +56,12 @@ pub(crate) async fn permission<E: Storage>(
     epoch: Epoch,
     begins: bool,
 ) -> Result<Permission, Fault> {
-    let (key, not_before) = (&config.signer.public(), config.votes_from);
-    // SAFE-4: a key that came from elsewhere may have voted there.
-    if epoch < not_before {
-        return Ok(Permission::Waits(not_before));
+    let key = &config.signer.public();
+    // SAFE-4: a key that came from elsewhere may have voted there; a folder that is empty may have lost its votes.
+    match config.votes_from {
+        Some(not_before) if epoch < not_before => return Ok(Permission::Waits(not_before)),
+        None if !has_marks(kv, key)? => return Ok(Permission::Unknown),
+        _ => {}
     }
     // SAFE-1: the journal is here, and with it every vote.
     if is_there(context, &journal(&config.partition_prefix, key, epoch, true)).await? {
@@ -74,6 +80,16 @@ pub(crate) fn mark(kv: &dyn Kv, key: &PublicKey, epoch: Epoch) -> Result<(), Fau
     let mut batch = Batch::default();
     batch.put(MARKS, mark_key(key, epoch), []);
     kv.write(batch, Durability::Synced)
+}
+
+/// Whether the key ever voted from here.
+fn has_marks(kv: &dyn Kv, key: &PublicKey) -> Result<bool, Fault> {
+    let mut found = false;
+    kv.scan(MARKS, key.bytes(), &mut |row, _| {
+        found = row.starts_with(key.bytes());
+        ControlFlow::Break(())
+    })?;
+    Ok(found)
 }
 
 fn mark_key(key: &PublicKey, epoch: Epoch) -> Vec<u8> {

@@ -17,7 +17,7 @@ use commonware_parallel::Sequential;
 use commonware_runtime::buffer::paged::CacheRef;
 use commonware_runtime::{Clock, Metrics, Spawner, Storage};
 use commonware_utils::NonZeroDuration;
-use cpc_primitives::kv::{Batch, Durability, Kv};
+use cpc_primitives::kv::Kv;
 use cpc_primitives::limits::SEATS_MAX;
 use cpc_primitives::{Epoch, Fault, Height};
 use rand_core::CryptoRng;
@@ -29,7 +29,7 @@ use crate::chain::{Chain, Seat};
 use crate::driver::{Driver, Ended, Planes};
 use crate::seats::{Key, Schemes, Signer, VoteScheme, key_of};
 use crate::shelf::{BlockShelf, CertificateShelf, Shelf};
-use crate::signing::MARKS;
+use crate::signing::is_there;
 
 /// How fast blocks are made, and how long a seat waits for another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,8 +73,9 @@ pub struct Config {
     pub namespace: Vec<u8>,
     /// The key that votes.
     pub signer: Signer,
-    /// The first epoch in which it may: for a key that came from elsewhere, a later one than the present.
-    pub votes_from: Epoch,
+    /// The first epoch in which it may where nothing here says that it ever did: 0 for a key that never voted anywhere, a
+    /// later one than the present for a key that came from elsewhere, nothing where its owner has not said.
+    pub votes_from: Option<Epoch>,
     /// Blocks of an epoch.
     pub epoch_blocks: NonZeroU64,
     /// The most bytes of a block.
@@ -132,8 +133,8 @@ const PAGES: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 const ITEMS_PER_SECTION: NonZeroU64 = NonZeroU64::new(64).expect("not zero");
 /// The partitions of marshal.
 const PARTITION: &str = "marshal";
-/// The row that says that marshal has begun here.
-const BEGUN: &[u8] = b"begun";
+/// What the library adds to that for the partition of what was acknowledged.
+const ACKNOWLEDGED: &str = "-application-metadata";
 
 /// Runs a validator until it is stopped or must not go on.
 ///
@@ -187,6 +188,7 @@ where
         }
     }
 
+    let partition = format!("{}{PARTITION}", config.partition_prefix);
     let shelf = Shelf::open(Arc::clone(&chain), Arc::clone(&kv), SEATS_MAX)?;
     let (marshal, mailbox, floor) = core::Actor::init(
         context.child("marshal"),
@@ -195,8 +197,8 @@ where
         MarshalConfig {
             provider: schemes.clone(),
             epocher: epocher.clone(),
-            start: beginning(&*chain, &*kv)?,
-            partition_prefix: format!("{}{PARTITION}", config.partition_prefix),
+            start: beginning(&context, &*chain, &partition).await?,
+            partition_prefix: partition.clone(),
             mailbox_size: MAILBOX,
             view_retention: VIEWS_KEPT,
             prunable_items_per_section: ITEMS_PER_SECTION,
@@ -211,9 +213,6 @@ where
         },
     )
     .await;
-    let mut begun = Batch::default();
-    begun.put(MARKS, BEGUN, []);
-    kv.write(begun, Durability::Synced)?;
 
     let (ended, ends) = mpsc::unbounded_channel();
     let (blocks, delivered) = mpsc::unbounded_channel();
@@ -281,14 +280,16 @@ where
     Ok(driver)
 }
 
-/// Where marshal begins: at block 0, or at the last certified block of a chain that began without it (ENG-10).
-fn beginning(
+/// Where marshal begins: at block 0, or at the newest certificate of a chain of which it knows nothing (ENG-10).
+async fn beginning<E: Storage>(
+    context: &E,
     chain: &dyn Chain,
-    kv: &dyn Kv,
+    partition: &str,
 ) -> Result<Start<VoteScheme, crate::block::Digest, Digested<AgreedBlock>>, Fault> {
-    // Stored progress wins over whatever is said here, so that the same is said at every start after the first.
+    // Stored progress wins over whatever is said here. Without it block 0 would be the next one for marshal, and neither
+    // is it delivered again nor need it be here: the chain came from a snapshot, or the folder of the votes was lost.
     if chain.tip().height > Height(0)
-        && kv.get(MARKS, BEGUN)?.is_none()
+        && !is_there(context, &format!("{partition}{ACKNOWLEDGED}")).await?
         && let Some(certificate) = newest_certificate(chain)?
     {
         return Ok(Start::Floor(certificate));

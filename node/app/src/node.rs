@@ -34,7 +34,7 @@ pub struct Seat {
     /// The hash chain that feeds the beacon.
     pub beacon: HashChain,
     /// The first epoch in which it may.
-    pub votes_from: Epoch,
+    pub votes_from: Option<Epoch>,
     /// Where the other seats connect.
     pub listen: SocketAddr,
     /// The folder of its votes.

@@ -43,8 +43,19 @@ impl Devnet {
 
     /// The same for a network of another chain spec.
     pub fn start_network(network: &str, dir: &Path) -> Self {
+        Self::start_with(&["--network", network], dir)
+    }
+
+    /// Throws what is in the folder away, and starts from the beginning.
+    pub fn start_fresh(dir: &Path) -> Self {
+        Self::start_with(&["--fresh"], dir)
+    }
+
+    fn start_with(args: &[&str], dir: &Path) -> Self {
         let process = Command::new(binary())
-            .args(["devnet", "--json", "--listen", "127.0.0.1:0", "--network", network, "--dir"])
+            .args(["devnet", "--json", "--listen", "127.0.0.1:0"])
+            .args(args)
+            .arg("--dir")
             .arg(dir)
             .stdout(Stdio::piped())
             .spawn()

@@ -119,6 +119,19 @@ fn money_survives_a_crash_and_a_stop() {
 }
 
 #[test]
+fn a_fresh_devnet_begins_again_where_there_were_blocks() {
+    let home = tempfile::tempdir().expect("a folder");
+    let dir = home.path().join("devnet");
+    let devnet = Devnet::start(&dir);
+    devnet.reach(3);
+    devnet.stop();
+    let fresh = Devnet::start_fresh(&dir);
+    assert_eq!(fresh.height, 0, "the old chain is gone");
+    fresh.reach(3);
+    fresh.stop();
+}
+
+#[test]
 fn a_folder_belongs_to_one_process() {
     let home = tempfile::tempdir().expect("a folder");
     let dir = home.path().join("devnet");

@@ -278,7 +278,7 @@ impl World {
             let config = Config {
                 namespace: self.namespace(),
                 signer: Signer::new(self.keys[who].clone()),
-                votes_from: Epoch(0),
+                votes_from: Some(Epoch(0)),
                 epoch_blocks: NonZeroU64::new(EPOCH_BLOCKS).expect("not zero"),
                 block_bytes_max: BLOCK_BYTES,
                 pace: Pace::of(Duration::from_millis(self.plan.interval_ms)),

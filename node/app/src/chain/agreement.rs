@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use cpc_engine::{ExecuteError, Seat, Slot, Tip};
 use cpc_ledger::{
-    BlockError, Context, Executed, Receipt, Reject, Session, StateRead, TxError, VerifiedTx, beacon_due, opened,
+    BlockError, Context, Delta, Receipt, Reject, Session, StateRead, TxError, VerifiedTx, beacon_due, opened,
 };
 use cpc_light::ConflictingVotes;
 use cpc_primitives::codec::encode;
@@ -20,18 +20,27 @@ use super::{Chain, Receipts};
 
 /// Blocks that were executed and are not final, of all forks together.
 const CANDIDATES_MAX: usize = 128;
+/// From so many states over the last final one on, the changes of all of them are put into one (ENG-14).
+const DEPTH_MAX: usize = 64;
+/// From so many on, this node's own blocks are empty: what waits to become final does not grow.
+const DEPTH_FULL: usize = 32;
 
 /// A block over whose state others can be built.
 struct Candidate {
     block: Arc<Block>,
     overlay: Arc<Overlay>,
     receipts: Vec<u8>,
+    /// What the overlay changes: in the state after the parent, or, where the way down was too long, in the final one.
+    delta: Delta,
+    over_final: bool,
 }
 
 /// The executed blocks that are not final.
 #[derive(Default)]
 pub(super) struct Candidates {
     by_id: BTreeMap<BlockId, Candidate>,
+    /// Blocks that somebody executes at this moment.
+    executing: BTreeSet<BlockId>,
 }
 
 /// The state on which a block is executed: that of the last final block, or of one that waits.
@@ -74,17 +83,57 @@ impl Ground {
 }
 
 impl Candidates {
+    /// Takes a block with its state. One that is here already stays: others may stand on its state.
     fn insert(&mut self, candidate: Candidate) {
-        // The lowest views go first: whoever needs one of them again executes it again.
-        while self.by_id.len() >= CANDIDATES_MAX {
-            let order = |candidate: &Candidate| (candidate.block.header.height, candidate.block.header.view);
-            let Some(oldest) = self.by_id.iter().min_by_key(|(_, candidate)| order(candidate)).map(|(id, _)| *id)
-            else {
-                break;
-            };
-            self.by_id.remove(&oldest);
+        let id = candidate.block.id();
+        if self.find(&id).is_some() {
+            return;
         }
-        self.by_id.insert(candidate.block.id(), candidate);
+        // Those under it are needed as far as the next one that stands on the final state; of the others the lowest goes
+        // first: whoever needs it again executes it again.
+        while self.by_id.len() >= CANDIDATES_MAX {
+            let needed: BTreeSet<BlockId> = self.way_down(&candidate.block.header.parent).map(|(id, _)| id).collect();
+            let order = |candidate: &Candidate| (candidate.block.header.height, candidate.block.header.view);
+            let others = self.by_id.iter().filter(|(id, _)| !needed.contains(id));
+            let Some(lowest) = others.min_by_key(|(_, candidate)| order(candidate)).map(|(id, _)| *id) else { break };
+            self.by_id.remove(&lowest);
+        }
+        self.by_id.insert(id, candidate);
+    }
+
+    /// A block whose state can still be built on: where another block became final than the one under it, it cannot.
+    fn find(&self, id: &BlockId) -> Option<&Candidate> {
+        self.by_id.get(id).filter(|candidate| !candidate.overlay.is_stale())
+    }
+
+    /// A block and those under it, down to one that stands on the final state.
+    fn way_down(&self, id: &BlockId) -> impl Iterator<Item = (BlockId, &Candidate)> {
+        let mut next = Some(*id);
+        std::iter::from_fn(move || {
+            let id = next.take()?;
+            let candidate = self.by_id.get(&id)?;
+            next = (!candidate.over_final).then_some(candidate.block.header.parent);
+            Some((id, candidate))
+        })
+    }
+
+    /// How many blocks that are not final a block stands on, itself included.
+    fn depth(&self, id: &BlockId) -> usize {
+        self.find(id).map_or(0, |candidate| candidate.overlay.waiting())
+    }
+
+    /// What changes between the final state and the one after a block, where the whole way between them is here.
+    fn merged(&self, id: &BlockId, tip: BlockId) -> Option<Delta> {
+        let way: Vec<&Candidate> = self.way_down(id).map(|(_, candidate)| candidate).collect();
+        let last = way.last()?;
+        if !last.over_final && last.block.header.parent != tip {
+            return None;
+        }
+        let mut merged = Delta::new();
+        for (key, value) in way.iter().rev().flat_map(|candidate| candidate.delta.iter()) {
+            merged.insert(key.clone(), value.map(<[u8]>::to_vec));
+        }
+        Some(merged)
     }
 
     /// Keeps what is built on the last final block, and returns what is not.
@@ -103,6 +152,19 @@ impl Candidates {
         }
         let gone: Vec<BlockId> = self.by_id.keys().filter(|id| !alive.contains(id)).copied().collect();
         gone.iter().filter_map(|id| self.by_id.remove(id)).collect()
+    }
+}
+
+/// A block that is executed at this moment; that ends with this value.
+struct Executing<'a> {
+    chain: &'a Chain,
+    id: BlockId,
+}
+
+impl Drop for Executing<'_> {
+    fn drop(&mut self) {
+        self.chain.candidates().executing.remove(&self.id);
+        self.chain.executed.notify_all();
     }
 }
 
@@ -140,8 +202,54 @@ impl Chain {
             return Ok((tip.header.as_ref().clone(), Ground::Final(base)));
         }
         let candidates = self.candidates();
-        let candidate = candidates.by_id.get(parent).ok_or(ExecuteError::Orphan(*parent))?;
+        let candidate = candidates.find(parent).ok_or(ExecuteError::Orphan(*parent))?;
         Ok((candidate.block.header.clone(), Ground::Waiting(Arc::clone(&candidate.overlay))))
+    }
+
+    /// Puts the changes of all states under a block into one over the final state, where they have become many: blocks
+    /// that are certified and not final may be any number, and their states stay few (ENG-14).
+    fn flatten(&self, id: &BlockId) -> Result<(), ExecuteError> {
+        let delta = {
+            let mut candidates = self.candidates();
+            if candidates.depth(id) < DEPTH_MAX {
+                return Ok(());
+            }
+            match candidates.merged(id, self.tip().id) {
+                Some(delta) => delta,
+                // A part of the way is gone: the block is executed again, over one that is here.
+                None => {
+                    candidates.by_id.remove(id);
+                    return Err(ExecuteError::Orphan(*id));
+                }
+            }
+        };
+        let overlay = self.grow(None, *id, &delta)?;
+        let mut candidates = self.candidates();
+        let candidate = candidates.by_id.get_mut(id).ok_or(ExecuteError::Orphan(*id))?;
+        if candidate.overlay.is_stale() || overlay.is_stale() {
+            return Err(ExecuteError::Orphan(*id));
+        }
+        if candidate.overlay.root() != overlay.root() {
+            let detail = format!("the changes under block {id} give another state together than one after another");
+            return Err(ExecuteError::Fault(Fault::Invariant { detail }));
+        }
+        (candidate.overlay, candidate.delta, candidate.over_final) = (overlay, delta, true);
+        Ok(())
+    }
+
+    /// Marks a block as being executed. Where somebody else does so, waits for the end: one block has one state here, on
+    /// which others stand. Nothing where it is executed by then.
+    fn begin(&self, id: BlockId) -> Option<Executing<'_>> {
+        let mut candidates = self.candidates();
+        loop {
+            if self.tip().id == id || candidates.find(&id).is_some() {
+                return None;
+            }
+            if candidates.executing.insert(id) {
+                return Some(Executing { chain: self, id });
+            }
+            candidates = self.executed.wait(candidates).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     /// Turns a fault of reading a state that is gone into what it is: nothing to halt for.
@@ -153,11 +261,10 @@ impl Chain {
         }
     }
 
-    fn grow(&self, ground: &Ground, parent: BlockId, executed: &Executed) -> Result<Arc<Overlay>, ExecuteError> {
-        self.store.overlay(ground.overlay(), executed.delta()).map_err(|error| match error {
-            // Deeper than this no block waits unless agreement stands still; it goes on when the first is final.
-            StoreError::Stale | StoreError::TooManyOverlays { .. } => ExecuteError::Orphan(parent),
-            StoreError::Fault(_) if ground.is_stale() => ExecuteError::Orphan(parent),
+    fn grow(&self, under: Option<&Arc<Overlay>>, parent: BlockId, delta: &Delta) -> Result<Arc<Overlay>, ExecuteError> {
+        self.store.overlay(under, delta).map_err(|error| match error {
+            StoreError::Stale => ExecuteError::Orphan(parent),
+            StoreError::Fault(_) if under.is_some_and(|under| under.is_stale()) => ExecuteError::Orphan(parent),
             StoreError::Fault(fault) => ExecuteError::Fault(fault),
             other => ExecuteError::Fault(Fault::Invariant { detail: other.to_string() }),
         })
@@ -166,20 +273,21 @@ impl Chain {
     /// Executes a block of somebody else's and keeps the state after it.
     fn execute_block(&self, block: &Block) -> Result<(), ExecuteError> {
         let header = &block.header;
-        if cpc_engine::Chain::is_executed(self, &block.id()) {
-            return Ok(());
-        }
+        let Some(_executing) = self.begin(block.id()) else { return Ok(()) };
         let begun = Instant::now();
+        self.flatten(&header.parent)?;
         let (parent, ground) = self.ground(&header.parent)?;
         let txs = self.verifier.verify(block.txs.to_vec());
         let txs = txs.map_err(|culprits| ExecuteError::Invalid(culprits.to_string()))?;
         let executed = cpc_ledger::apply(self.params(), &ground, &parent, header, &txs)
             .map_err(|error| Self::judge(&ground, header.parent, error))?;
-        let overlay = self.grow(&ground, header.parent, &executed)?;
+        let delta = executed.delta().clone();
+        let overlay = self.grow(ground.overlay(), header.parent, &delta)?;
         let applied =
             executed.check(header, overlay.root()).map_err(|error| Self::judge(&ground, header.parent, error))?;
         let receipts = receipts_of(applied.into_parts().2)?;
-        self.candidates().insert(Candidate { block: Arc::new(block.clone()), overlay, receipts });
+        let over_final = ground.overlay().is_none();
+        self.candidates().insert(Candidate { block: Arc::new(block.clone()), overlay, receipts, delta, over_final });
         self.metrics.block_apply.observe(begun.elapsed().as_secs_f64());
         Ok(())
     }
@@ -187,6 +295,8 @@ impl Chain {
     /// Builds a block for a slot and keeps the state after it.
     fn build_block(&self, slot: &Slot) -> Result<Block, ExecuteError> {
         let Slot { epoch, view, parent_view, parent: parent_id, proposer, time } = *slot;
+        self.flatten(&parent_id)?;
+        let depth = self.candidates().depth(&parent_id);
         let (parent, ground) = self.ground(&parent_id)?;
         let due = beacon_due(self.params(), &ground, &proposer, epoch, view);
         let due = due.map_err(|error| Self::judge(&ground, parent_id, error))?;
@@ -197,7 +307,8 @@ impl Chain {
         let context = Context { epoch, view, parent_view, time, proposer, beacon };
         let start = Instant::now();
         let waiting = self.waiting_in(&parent_id);
-        let candidates = self.pending().candidates(self.params().block_bytes_max as usize);
+        let room = if depth < DEPTH_FULL { self.params().block_bytes_max as usize } else { 0 };
+        let candidates = self.pending().candidates(room);
         let candidates: Vec<VerifiedTx> = candidates.into_iter().filter(|tx| !waiting.contains(&tx.hash())).collect();
         let begun = Session::begin(self.params(), &ground, &parent, context);
         let mut session = begun.map_err(|error| Self::judge(&ground, parent_id, error))?;
@@ -222,12 +333,14 @@ impl Chain {
             }
         }
         let executed = session.finish().map_err(|error| Self::judge(&ground, parent_id, error))?;
-        let overlay = self.grow(&ground, parent_id, &executed)?;
+        let delta = executed.delta().clone();
+        let overlay = self.grow(ground.overlay(), parent_id, &delta)?;
         let txs: Vec<_> = chosen.iter().map(|tx| tx.tx().clone()).collect();
         let txs = Bounded::new(txs).expect("a session takes no more than a block holds");
         let block = Block { header: executed.header(overlay.root()), txs };
         let receipts = receipts_of(receipts)?;
-        self.candidates().insert(Candidate { block: Arc::new(block.clone()), overlay, receipts });
+        let over_final = ground.overlay().is_none();
+        self.candidates().insert(Candidate { block: Arc::new(block.clone()), overlay, receipts, delta, over_final });
         self.metrics.block_apply.observe(start.elapsed().as_secs_f64());
         Ok(block)
     }
@@ -247,21 +360,19 @@ impl Chain {
     /// Commits a final block.
     fn commit_block(&self, block: &Block, certificate: Option<&[u8]>) -> Result<(), Fault> {
         let id = block.id();
-        if block.header.height > self.tip().height() && !cpc_engine::Chain::is_executed(self, &id) {
-            self.execute_block(block).map_err(|error| match error {
-                ExecuteError::Fault(fault) => fault,
-                other => Fault::Invariant {
-                    detail: format!("a quorum calls block {id} of height {} final: {other}", block.header.height),
-                },
-            })?;
-        }
         if block.header.height <= self.tip().height() {
             return self.committed_before(block.header.height, id);
         }
+        self.execute_block(block).map_err(|error| match error {
+            ExecuteError::Fault(fault) => fault,
+            other => Fault::Invariant {
+                detail: format!("a quorum calls block {id} of height {} final: {other}", block.header.height),
+            },
+        })?;
         let (overlay, receipts) = {
             let candidates = self.candidates();
             let absent = || Fault::Invariant { detail: format!("block {id} was executed and its state is gone") };
-            let candidate = candidates.by_id.get(&id).ok_or_else(absent)?;
+            let candidate = candidates.find(&id).ok_or_else(absent)?;
             (Arc::clone(&candidate.overlay), candidate.receipts.clone())
         };
         let begun = Instant::now();
@@ -290,7 +401,9 @@ impl Chain {
             }
         }
         drop(pending);
-        drop(self.candidates().settle(block.id()));
+        // Freed when nobody waits for the lock any more.
+        let gone = self.candidates().settle(block.id());
+        drop(gone);
         self.announce(block.header.height);
         tracing::debug!(height = %block.header.height, txs = block.txs.len(), id = %block.id(), "block is final");
         Ok(())
@@ -349,7 +462,7 @@ impl cpc_engine::Chain for Chain {
     }
 
     fn is_executed(&self, id: &BlockId) -> bool {
-        self.tip().id == *id || self.candidates().by_id.contains_key(id)
+        self.tip().id == *id || self.candidates().find(id).is_some()
     }
 
     fn build(&self, slot: &Slot) -> Result<Block, ExecuteError> {
@@ -406,4 +519,117 @@ impl cpc_engine::Chain for Chain {
 /// An address as a seat registers it: an IP address and a port.
 fn parse_address(text: &[u8]) -> Option<SocketAddr> {
     core::str::from_utf8(text).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use cpc_engine::Chain as _;
+    use cpc_genesis::{Network, known_beacon_chain, known_key};
+    use cpc_primitives::{TimeMs, View};
+
+    use super::*;
+
+    /// A devnet's chain in memory, whose only seat proposes.
+    fn chain() -> Chain {
+        let text = Network::Devnet.text();
+        let genesis = cpc_genesis::Genesis::build(cpc_genesis::ChainSpec::parse(text).expect("our own spec"));
+        let genesis = genesis.expect("our own genesis");
+        let beacon = known_beacon_chain("devnet/0", genesis.spec.params.beacon_steps);
+        let kv = Arc::new(cpc_store::MemKv::new());
+        let store = cpc_store::Store::open(kv, cpc_store::Options::default()).expect("an empty store");
+        let chain = Chain::over(store, genesis, text.to_owned(), None).expect("a new chain");
+        let key = known_key("devnet/0/consensus").public();
+        assert!(chain.feed_beacon(&key, beacon).expect("readable"), "the seat's own hash chain");
+        chain
+    }
+
+    /// The next block over one, without any transaction.
+    fn next(chain: &Chain, parent: &Header) -> Block {
+        let slot = Slot {
+            epoch: Epoch(0),
+            view: View(parent.view.0 + 1),
+            parent_view: parent.view,
+            parent: parent.id(),
+            proposer: known_key("devnet/0/consensus").public(),
+            time: TimeMs(parent.time.0 + 1),
+        };
+        chain.build(&slot).expect("a block of nothing")
+    }
+
+    fn many(chain: &Chain, count: usize) -> Vec<Block> {
+        let mut header = chain.tip().header.as_ref().clone();
+        (0..count)
+            .map(|_| {
+                let block = next(chain, &header);
+                header = block.header.clone();
+                block
+            })
+            .collect()
+    }
+
+    // ENG-14
+    #[test]
+    fn any_number_of_blocks_may_wait_and_then_become_final() {
+        let (author, other) = (chain(), chain());
+        let blocks = many(&author, 3 * DEPTH_MAX + 5);
+        for block in &blocks {
+            other.execute(block).expect("a block of an honest seat");
+            assert!(other.candidates().depth(&block.id()) <= DEPTH_MAX);
+            assert!(other.candidates().by_id.len() <= CANDIDATES_MAX);
+        }
+        for chain in [&author, &other] {
+            for block in &blocks {
+                chain.commit(block, None).expect("it is final");
+                assert_eq!(chain.tip().id, block.id());
+            }
+            assert_eq!(chain.store.base().root().expect("readable"), blocks.last().expect("many").header.state_root);
+        }
+        let next = next(&author, &blocks.last().expect("many").header);
+        other.execute(&next).expect("the chain goes on");
+    }
+
+    // ENG-3
+    #[test]
+    fn a_block_that_many_execute_at_once_has_one_state_and_its_children_become_final() {
+        let author = chain();
+        let blocks = many(&author, 12);
+        let other = chain();
+        for pair in blocks.windows(2) {
+            thread::scope(|scope| {
+                for thread in 0..8 {
+                    let (other, [first, second]) = (&other, [&pair[0], &pair[1]]);
+                    scope.spawn(move || {
+                        other.execute(first).expect("its parent is here");
+                        if thread == 0 {
+                            other.commit(first, None).expect("it is final");
+                        }
+                        match other.execute(second) {
+                            Ok(()) | Err(ExecuteError::Orphan(_)) => {}
+                            Err(error) => panic!("{error}"),
+                        }
+                    });
+                }
+            });
+            other.execute(&pair[1]).expect("its parent is final");
+        }
+        assert_eq!(other.tip().id, blocks[blocks.len() - 2].id());
+        assert!(other.candidates().executing.is_empty());
+    }
+
+    #[test]
+    fn a_state_whose_ground_went_is_computed_again() {
+        let author = chain();
+        let blocks = many(&author, 3);
+        let other = chain();
+        blocks.iter().for_each(|block| other.execute(block).expect("in order"));
+        // The first one's state goes, as where there is no room for it; what stands on it becomes stale with the commit.
+        other.candidates().by_id.remove(&blocks[0].id());
+        other.commit(&blocks[0], None).expect("it is executed again");
+        assert!(!other.is_executed(&blocks[1].id()), "its ground is another state now");
+        assert!(matches!(other.execute(&blocks[2]), Err(ExecuteError::Orphan(_))));
+        blocks[1..].iter().for_each(|block| other.commit(block, None).expect("it is final"));
+        assert_eq!(other.tip().id, blocks[2].id());
+    }
 }

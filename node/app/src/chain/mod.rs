@@ -6,7 +6,7 @@ mod proofs;
 mod reads;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cpc_genesis::{Genesis, known_key};
@@ -60,6 +60,8 @@ pub struct Chain {
     verifier: Verifier,
     pending: Mutex<Pending>,
     candidates: Mutex<Candidates>,
+    /// Told when a block was executed.
+    executed: Condvar,
     /// What this node's seat feeds the beacon with, where it has one.
     beacon: OnceLock<HashChain>,
     faucet: Mutex<FaucetState>,
@@ -235,6 +237,7 @@ impl Chain {
             verifier: Verifier::new(VERIFIED_MAX),
             pending: Mutex::default(),
             candidates: Mutex::default(),
+            executed: Condvar::new(),
             beacon: OnceLock::new(),
             faucet: Mutex::new(FaucetState { next: Nonce(0), last: None }),
             heads: watch::Sender::new(Height(0)),

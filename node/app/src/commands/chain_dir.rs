@@ -17,6 +17,8 @@ use crate::chain::Chain;
 const LOCK: &str = "cpc.lock";
 /// The folder of the store inside it.
 const STORE: &str = "chain";
+/// The folder of the votes that were cast from here.
+const VOTES: &str = "votes";
 /// The proof that the first block which is kept was final: where a chain began from a snapshot.
 const TRUST: &str = "trust.proof";
 /// Its name until it is whole.
@@ -64,7 +66,12 @@ impl ChainDir {
         &self.path
     }
 
-    /// Throws the chain away. A folder that is there and holds no chain is somebody's, and stays.
+    /// The folder of its seat's votes.
+    pub fn votes(&self) -> PathBuf {
+        self.path.join(VOTES)
+    }
+
+    /// Throws the chain away, and the votes for its blocks. A folder that is there and holds no chain is somebody's, and stays.
     pub fn clear(&self) -> Result<(), Failure> {
         let store = self.path.join(STORE);
         // RocksDB names the newest description of its files in this one: whatever it has opened has it.
@@ -73,7 +80,10 @@ impl ChainDir {
             let words = format!("{} holds something else than a chain; it is not removed", store.display());
             return Err(Failure::new(Exit::Refused, words).hint("name another folder with --dir"));
         }
-        for removed in [fs::remove_dir_all(&store), fs::remove_file(self.path.join(TRUST))] {
+        // The votes first: without the chain they would say that blocks were agreed on which are nowhere.
+        for removed in
+            [fs::remove_dir_all(self.votes()), fs::remove_dir_all(&store), fs::remove_file(self.path.join(TRUST))]
+        {
             if let Err(error) = removed
                 && error.kind() != std::io::ErrorKind::NotFound
             {

@@ -22,9 +22,6 @@ use crate::chain::Chain;
 use crate::control::{self, Control};
 use crate::node::{Node, NodeError, Seat};
 
-/// The folder of the seat's votes inside the chain's.
-const VOTES: &str = "votes";
-
 /// Runs one validator of a network
 ///
 /// Agrees with the other seats over authenticated connections, keeps the chain, and serves the chain API. So far it
@@ -86,7 +83,7 @@ pub(super) fn run_in(
         folder.clear()?;
     }
     let chain = Arc::new(folder.open_loaded(genesis, text)?);
-    let seat = seat_of(&chain, place, folder.path())?;
+    let seat = seat_of(&chain, place, folder.votes())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -105,7 +102,7 @@ fn check_known(genesis: &Genesis, place: u32) -> Result<(), Failure> {
 }
 
 /// The seat with its keys, its hash chain and its address.
-fn seat_of(chain: &Chain, place: &Place, dir: &Path) -> Result<Seat, Failure> {
+fn seat_of(chain: &Chain, place: &Place, votes: PathBuf) -> Result<Seat, Failure> {
     let genesis = chain.genesis();
     let label = format!("{}/{}", genesis.spec.name, place.known_seat);
     let key = known_key(&format!("{label}/consensus"));
@@ -118,9 +115,9 @@ fn seat_of(chain: &Chain, place: &Place, dir: &Path) -> Result<Seat, Failure> {
     Ok(Seat {
         key,
         beacon: known_beacon_chain(&label, genesis.spec.params.beacon_steps),
-        votes_from: Epoch(0),
+        votes_from: Some(Epoch(0)),
         listen,
-        dir: dir.join(VOTES),
+        dir: votes,
         interval: place.interval,
     })
 }
