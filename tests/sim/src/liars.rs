@@ -9,7 +9,7 @@ use cpc_engine::{Chain, ExecuteError, Seat, Slot, Tip};
 use cpc_light::{ConflictingVotes, Proposal, SignedVote, ValidatorSet, Vote};
 use cpc_primitives::{Block, BlockId, Domain, Epoch, Fault, Gas, Height, SecretKey, TimeMs, View};
 
-use crate::watch::Watch;
+use crate::watch::{Violation, Watch};
 
 /// How a validator lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +41,8 @@ pub(crate) struct Mask {
     pub(crate) skew_ms: i64,
     pub(crate) lie: Option<Liar>,
     pub(crate) watch: Arc<Watch>,
+    /// Whether everything is counted after every block.
+    pub(crate) audits: bool,
     /// Blocks are called committed one block too early, and this is the one that is not.
     pub(crate) hasty: Option<Mutex<Option<Block>>>,
 }
@@ -85,7 +87,11 @@ impl Chain for Mask {
     }
 
     fn execute(&self, block: &Block) -> Result<(), ExecuteError> {
-        self.inner().execute(block)
+        let done = self.inner().execute(block);
+        if matches!(done, Err(ExecuteError::Invalid(_))) {
+            self.watch.refused(block.header.proposer);
+        }
+        done
     }
 
     fn commit(&self, block: &Block, certificate: Option<&[u8]>) -> Result<(), Fault> {
@@ -98,6 +104,12 @@ impl Chain for Mask {
             self.inner().commit(block, certificate)?;
         }
         self.watch.committed(self.who, block);
+        // One counts the money and the store's rows after every block; all do at the end.
+        if self.audits
+            && let Err(what) = self.chain.audit()
+        {
+            self.watch.violate(Violation::Books { who: self.who, what });
+        }
         Ok(())
     }
 
@@ -137,7 +149,6 @@ pub(crate) async fn equivocate<S, R>(
     namespace: Vec<u8>,
     sets: impl Fn(Epoch) -> Option<ValidatorSet>,
     (mut sender, mut receiver): (S, R),
-    watch: Arc<Watch>,
 ) where
     S: Sender<PublicKey = Key>,
     R: Receiver<PublicKey = Key>,
@@ -157,17 +168,22 @@ pub(crate) async fn equivocate<S, R>(
             let signed = SignedVote { vote, seat, signature: vote.sign(&namespace, &key) };
             sender.send(Recipients::All, framed(epoch, &signed.encode()), true);
         }
-        watch.lied(key.public(), epoch, proposal.view);
     }
 }
 
-/// The proposal of a vote that a block is valid, as it comes over the epoch's channel.
-fn notarized(message: &Message<Key>) -> Option<(Epoch, Proposal)> {
+/// A vote as it comes over the epoch's channel.
+pub(crate) fn vote_of(message: &Message<Key>) -> Option<(Epoch, SignedVote)> {
     let (_, bytes) = message;
     let bytes: Vec<u8> = bytes.as_ref().to_vec();
     let (epoch, rest) = read_varint(&bytes)?;
-    match SignedVote::decode(rest).ok()?.vote {
-        Vote::Notarize(proposal) => Some((Epoch(epoch), proposal)),
+    Some((Epoch(epoch), SignedVote::decode(rest).ok()?))
+}
+
+/// The proposal of a vote that a block is valid.
+fn notarized(message: &Message<Key>) -> Option<(Epoch, Proposal)> {
+    let (epoch, signed) = vote_of(message)?;
+    match signed.vote {
+        Vote::Notarize(proposal) => Some((epoch, proposal)),
         _ => None,
     }
 }

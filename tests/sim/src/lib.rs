@@ -11,6 +11,6 @@ mod watch;
 mod world;
 
 pub use liars::Liar;
-pub use plan::{Chaos, Crash, Plan, Planted};
+pub use plan::{Chaos, Crash, Loss, Plan, Planted};
 pub use watch::Violation;
 pub use world::{Report, run};

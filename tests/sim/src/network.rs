@@ -1,13 +1,17 @@
 //! The connections of a simulated world, as agreement asks for them.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use commonware_cryptography::ed25519::PublicKey as Key;
 use commonware_p2p::simulated::{Control, Manager, Oracle, Receiver, Sender, SplitForwarder, SplitOrigin, SplitTarget};
-use commonware_p2p::{PeerSetSubscription, Provider, TrackedPeers};
+use commonware_p2p::{Message, PeerSetSubscription, Provider, TrackedPeers};
 use commonware_runtime::{Quota, Supervisor as _, deterministic};
 use cpc_engine::{Channel, Network, Peers, Seat};
 use cpc_primitives::Epoch;
+
+use crate::liars::vote_of;
+use crate::watch::Watch;
 
 type Context = deterministic::Context;
 
@@ -34,7 +38,7 @@ impl Peers for Everybody {
 /// Who hears which of two validators with one key.
 #[derive(Clone, Debug)]
 pub(crate) struct Halves {
-    /// Those who hear the first; everybody hears the second where this is empty.
+    /// Those who hear the first, and the others hear the second; where this is empty, everybody hears both.
     pub(crate) first: Arc<Vec<Key>>,
     /// Everybody who is not the validator itself.
     pub(crate) all: Arc<Vec<Key>>,
@@ -44,12 +48,42 @@ pub(crate) struct Halves {
 fn forwarder(halves: Option<Halves>) -> impl SplitForwarder<Key> {
     move |origin, recipients, _| {
         let Some(halves) = &halves else { return Some(recipients.clone()) };
+        if halves.first.is_empty() {
+            return Some(commonware_p2p::Recipients::Some(halves.all.to_vec()));
+        }
         let is_first = |key: &Key| halves.first.contains(key);
         let wanted = halves.all.iter().filter(|key| match origin {
             SplitOrigin::Primary => is_first(key),
             SplitOrigin::Secondary => !is_first(key),
         });
         Some(commonware_p2p::Recipients::Some(wanted.cloned().collect()))
+    }
+}
+
+/// What comes in for one validator, seen also by whoever watches.
+#[derive(Debug)]
+pub(crate) struct Heard<R> {
+    inner: R,
+    /// Who hears it, where it is an honest one and these are votes.
+    watched: Option<(usize, Arc<Watch>)>,
+}
+
+impl<R: commonware_p2p::Receiver<PublicKey = Key>> commonware_p2p::Receiver for Heard<R> {
+    type Error = R::Error;
+    type PublicKey = Key;
+
+    async fn recv(&mut self) -> Result<Message<Key>, Self::Error> {
+        let message = self.inner.recv().await?;
+        if let Some((who, watch)) = &self.watched
+            && let Some((_, vote)) = vote_of(&message)
+        {
+            watch.heard(*who, vote);
+        }
+        Ok(message)
+    }
+
+    fn capacity(&self) -> NonZeroUsize {
+        self.inner.capacity()
     }
 }
 
@@ -60,7 +94,9 @@ pub(crate) async fn connect(
     key: &Key,
     halves: Option<Halves>,
     quota: Quota,
-) -> [Network<Control<Key, Context>, Everybody, impl commonware_p2p::Sender<PublicKey = Key>, Receiver<Key>>; 2] {
+    watched: Option<(usize, Arc<Watch>)>,
+) -> [Network<Control<Key, Context>, Everybody, impl commonware_p2p::Sender<PublicKey = Key>, Heard<Receiver<Key>>>; 2]
+{
     let control = oracle.control(key.clone());
     let (mut first, mut second) = (Vec::new(), Vec::new());
     for channel in Channel::ALL {
@@ -68,7 +104,7 @@ pub(crate) async fn connect(
         let (sender, receiver): (Sender<Key, Context>, Receiver<Key>) = registered.expect("the network runs");
         let (sender_one, sender_two) = sender.split_with(forwarder(halves.clone()));
         let twice = halves.clone();
-        let router = move |(from, _): &commonware_p2p::Message<Key>| match &twice {
+        let router = move |(from, _): &Message<Key>| match &twice {
             None => SplitTarget::Primary,
             Some(halves) if halves.first.is_empty() => SplitTarget::Both,
             Some(halves) if halves.first.contains(from) => SplitTarget::Primary,
@@ -76,8 +112,9 @@ pub(crate) async fn connect(
         };
         let (receiver_one, receiver_two) =
             receiver.split_with(context.child("split").with_attribute("channel", channel as u64), router);
-        first.push((sender_one, receiver_one));
-        second.push((sender_two, receiver_two));
+        let heard = |inner| Heard { inner, watched: watched.clone().filter(|_| channel == Channel::Votes) };
+        first.push((sender_one, heard(receiver_one)));
+        second.push((sender_two, heard(receiver_two)));
     }
     [first, second].map(|ends| {
         let mut ends = ends.into_iter();

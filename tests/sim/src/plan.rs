@@ -14,6 +14,19 @@ pub enum Planted {
     EarlySync,
     /// A block is called committed before it is.
     EarlyWord,
+    /// Whoever lost everything votes at once, as if its key were new.
+    Amnesia,
+}
+
+/// What a crash takes with it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Loss {
+    /// What was not synced.
+    Unsynced,
+    /// The folder of the votes, with what agreement keeps there.
+    Votes,
+    /// The whole disk.
+    Everything,
 }
 
 /// A validator that loses power at a height and comes back.
@@ -25,6 +38,8 @@ pub struct Crash {
     pub at: u64,
     /// How long they are gone.
     pub down_ms: u64,
+    /// What they lose.
+    pub loses: Loss,
 }
 
 /// How the network treats its messages until it heals.
@@ -123,6 +138,7 @@ impl Plan {
             who: if rng.random_bool(0.15) { (0..validators).collect() } else { pick(&mut rng, validators, 1..=2) },
             at: rng.random_range(1..blocks),
             down_ms: rng.random_range(10..=5_000),
+            loses: Loss::Unsynced,
         });
         let crashes = crashes.collect();
         let skew_ms = (0..validators).map(|_| rng.random_range(-300..=300i64)).collect();

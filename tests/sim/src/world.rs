@@ -1,21 +1,23 @@
 //! One world from its beginning to its end, and what is demanded of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::ops::{ControlFlow, Deref};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use commonware_cryptography::ed25519::PublicKey as Key;
 use commonware_p2p::Manager as _;
 use commonware_p2p::simulated::{self, Link, Oracle};
-use commonware_runtime::{Clock as _, Handle, Quota, Runner as _, Spawner as _, Supervisor as _, deterministic};
+use commonware_runtime::deterministic::{self, FaultConfig, PartialWriteMode, WriteConfig};
+use commonware_runtime::{Clock as _, Handle, Quota, Spawner as _, Supervisor as _};
 use commonware_utils::Probability;
 use commonware_utils::ordered::Set;
 use cpc::chain::Chain;
 use cpc_engine::{Config, Ended, Pace, Signer, key_of, network_message_bytes_max, run as run_validator};
 use cpc_genesis::{ChainSpec, Genesis, Network as Known, known_key};
 use cpc_ledger::{GenesisAccount, GenesisValidator};
-use cpc_light::{ValidatorSet, namespace};
+use cpc_light::{ConflictingVotes, ValidatorSet, namespace};
 use cpc_primitives::hash_chain::{HashChain, advance};
 use cpc_primitives::kv::Kv;
 use cpc_primitives::tx::{Action, ChainEnds, KeyUse, ProvenKey, Registration, Transfer, TxBody};
@@ -25,7 +27,7 @@ use cpc_store::{MemKv, Options, Store};
 use crate::disk::HastyDisk;
 use crate::liars::{Liar, Mask, equivocate};
 use crate::network::{Halves, connect};
-use crate::plan::{Plan, Planted};
+use crate::plan::{Crash, Loss, Plan, Planted};
 use crate::watch::{Violation, Watch};
 
 type Context = deterministic::Context;
@@ -36,6 +38,8 @@ const EPOCH_BLOCKS: u64 = 10;
 const BLOCK_BYTES: u32 = 128 * 1024;
 /// How long a world may take after it has healed.
 const HEALED_MS: u64 = 240_000;
+/// From so many views with votes that exclude each other, all at one honest validator, there is a proof.
+const UNSEEN_VIEWS: usize = 3;
 /// How often the world is looked at.
 const LOOK_MS: u64 = 20;
 /// Elements of a validator's hash chain.
@@ -61,25 +65,83 @@ pub struct Report {
     pub violations: Vec<Violation>,
     /// Keys that were accused.
     pub accused: usize,
+    /// How often an honest validator found a block invalid.
+    pub refusals: u64,
 }
 
 /// Runs the world of a plan.
 pub fn run(plan: &Plan) -> Report {
     // The world begins when its chain does.
     let start = SystemTime::UNIX_EPOCH + Duration::from_millis(genesis_of(plan).header.time.0);
+    // What is not synced when the power goes is lost, or a beginning of it is there.
+    let faults = FaultConfig::default().write(WriteConfig {
+        failure_rate: Probability::new(0, 2).expect("never"),
+        retention_rate: Probability::new(1, 2).expect("one of two"),
+        mode: PartialWriteMode::Prefix,
+    });
     let config = deterministic::Config::new().with_seed(plan.seed).with_start_time(start);
-    let plan = plan.clone();
-    deterministic::Runner::new(config).start(|context| async move { World::begin(context, plan).await.go().await })
+    let mut runner = deterministic::Runner::new(config.with_storage_fault_config(faults));
+    let mut left = Left::new(plan);
+    loop {
+        let begin = |context| async move { World::begin(context, left).await.go().await };
+        let (end, checkpoint) = runner.start_and_recover(begin);
+        match end {
+            End::Over(report) => return report,
+            End::Dark(rest) => left = rest,
+        }
+        runner = deterministic::Runner::from(checkpoint);
+    }
 }
 
-/// One validator: its disk, and the task that runs on it.
+/// How the world's time under one supply of power ended.
+enum End {
+    /// The world is over.
+    Over(Report),
+    /// The power went for everybody.
+    Dark(Left),
+}
+
+/// What is there when nothing runs.
+struct Left {
+    plan: Plan,
+    genesis: Genesis,
+    watch: Arc<Watch>,
+    disks: Vec<Vec<Arc<MemKv>>>,
+    /// How often each has lost the folder of its votes.
+    wiped: Vec<u32>,
+    /// Who has lost everything.
+    blank: Vec<bool>,
+    back_at: Vec<Option<u64>>,
+    lives: Vec<u32>,
+    crashed: Vec<bool>,
+    sent: BTreeMap<usize, u64>,
+    now_ms: u64,
+}
+
+impl Left {
+    /// A world that has not begun.
+    fn new(plan: &Plan) -> Self {
+        let count = plan.validators;
+        Self {
+            plan: plan.clone(),
+            genesis: genesis_of(plan),
+            watch: Arc::default(),
+            disks: (0..count).map(|_| vec![Arc::new(MemKv::new()), Arc::new(MemKv::new())]).collect(),
+            wiped: vec![0; count],
+            blank: vec![false; count],
+            back_at: vec![None; count],
+            lives: vec![0; count],
+            crashed: vec![false; plan.crashes.len()],
+            sent: BTreeMap::new(),
+            now_ms: 0,
+        }
+    }
+}
+
+/// One validator that has power: the tasks that run on its disk.
 struct Place {
-    disks: Vec<Arc<MemKv>>,
     chain: Arc<Chain>,
     tasks: Vec<Handle<Ended>>,
-    /// When it comes back, where it is gone.
-    back_at: Option<u64>,
-    lives: u32,
 }
 
 /// Each link from one to another: lost messages of a thousand, latency and jitter, or nothing where it is cut.
@@ -87,19 +149,23 @@ type Links = Vec<Vec<Option<(u32, u64, u64)>>>;
 
 struct World {
     context: Context,
-    plan: Plan,
-    genesis: Genesis,
+    left: Left,
     keys: Vec<SecretKey>,
     oracle: Oracle<Key, Context>,
-    watch: Arc<Watch>,
     places: Vec<Place>,
-    sent: BTreeMap<usize, u64>,
-    now_ms: u64,
+}
+
+impl Deref for World {
+    type Target = Left;
+
+    fn deref(&self) -> &Left {
+        &self.left
+    }
 }
 
 impl World {
-    async fn begin(context: Context, plan: Plan) -> Self {
-        let genesis = genesis_of(&plan);
+    async fn begin(context: Context, left: Left) -> Self {
+        let plan = &left.plan;
         let keys: Vec<SecretKey> = (0..plan.validators).map(|who| known_key(&label(who, "consensus"))).collect();
         let peers: Vec<Key> = keys.iter().map(library_key).collect();
         let (network, oracle) = simulated::Network::new_with_peers(
@@ -116,22 +182,21 @@ impl World {
         .await;
         network.start();
         oracle.manager().track(0, Set::from_iter_dedup(peers));
-        let watch = Arc::new(Watch::default());
-        let places = (0..plan.validators).map(|_| {
-            let disks = vec![Arc::new(MemKv::new()), Arc::new(MemKv::new())];
-            let chain = open(Arc::clone(&disks[0]) as _, &genesis);
-            Place { disks, chain, tasks: Vec::new(), back_at: None, lives: 0 }
-        });
-        let places = places.collect();
-        Self { context, plan, genesis, keys, oracle, watch, places, sent: BTreeMap::new(), now_ms: 0 }
+        let place = |disks: &Vec<Arc<MemKv>>| Place {
+            chain: open(Arc::clone(&disks[0]) as _, &left.genesis),
+            tasks: Vec::new(),
+        };
+        let places = left.disks.iter().map(place).collect();
+        Self { context, left, keys, oracle, places }
     }
 
-    async fn go(mut self) -> Report {
+    async fn go(mut self) -> End {
         for who in 0..self.plan.validators {
-            self.start(who).await;
+            if self.back_at[who].is_none() {
+                self.start(who).await;
+            }
         }
         let mut links = None;
-        let mut crashed = vec![false; self.plan.crashes.len()];
         let deadline = self.plan.chaos_ms + HEALED_MS;
         loop {
             let wanted = self.links();
@@ -142,15 +207,18 @@ impl World {
             self.submit();
             for (place, crash) in self.plan.crashes.clone().iter().enumerate() {
                 let highest = crash.who.iter().map(|who| self.watch.height(*who)).max().unwrap_or_default();
-                if !crashed[place] && highest >= crash.at {
-                    crashed[place] = true;
+                if !self.crashed[place] && highest >= crash.at {
+                    self.left.crashed[place] = true;
                     for who in &crash.who {
-                        self.crash(*who, crash.down_ms);
+                        self.crash(*who, crash);
+                    }
+                    if crash.who.len() == self.plan.validators {
+                        return End::Dark(self.left);
                     }
                 }
             }
             for who in 0..self.plan.validators {
-                if self.places[who].back_at.is_some_and(|at| at <= self.now_ms) {
+                if self.back_at[who].is_some_and(|at| at <= self.now_ms) {
                     self.start(who).await;
                 }
                 self.look_after(who).await;
@@ -165,9 +233,9 @@ impl World {
                 break;
             }
             self.context.sleep(Duration::from_millis(LOOK_MS)).await;
-            self.now_ms += LOOK_MS;
+            self.left.now_ms += LOOK_MS;
         }
-        self.report()
+        End::Over(self.report())
     }
 
     fn honest(&self) -> impl Iterator<Item = usize> + '_ {
@@ -185,7 +253,7 @@ impl World {
                     (*begin..begin + length).contains(&self.now_ms) && side.contains(&one) != side.contains(&other)
                 })
         };
-        let gone = |who: usize| self.places[who].back_at.is_some();
+        let gone = |who: usize| self.back_at[who].is_some();
         let count = self.plan.validators;
         let link = |one: usize, other: usize| {
             (one != other && !cut(one, other) && !gone(one) && !gone(other)).then_some((
@@ -216,7 +284,7 @@ impl World {
     /// Starts a validator on what its disk holds.
     async fn start(&mut self, who: usize) {
         let lie = self.plan.lie_of(who);
-        self.places[who].back_at = None;
+        self.left.back_at[who] = None;
         if lie == Some(Liar::Silent) {
             return;
         }
@@ -226,15 +294,16 @@ impl World {
             let half = if self.plan.seed.is_multiple_of(2) { others.len() / 2 } else { 0 };
             Halves { first: Arc::new(others[..half].to_vec()), all: Arc::new(others) }
         });
-        self.places[who].lives += 1;
-        let life = self.places[who].lives;
+        self.left.lives[who] += 1;
+        let life = self.lives[who];
+        let honest = self.plan.is_honest(who);
         let context = self.context.child("validator").with_attribute("who", who).with_attribute("life", life);
         let quota = Quota::per_second(NonZeroU32::new(QUOTA).expect("not zero"));
-        let ends = connect(&context, &self.oracle, &key, halves.clone(), quota).await;
+        let watched = honest.then(|| (who, Arc::clone(&self.watch)));
+        let ends = connect(&context, &self.oracle, &key, halves.clone(), quota, watched).await;
         let runs = if halves.is_some() { 2 } else { 1 };
         for (copy, network) in ends.into_iter().take(runs).enumerate() {
-            let disk = Arc::clone(&self.places[who].disks[copy]);
-            let honest = self.plan.is_honest(who);
+            let disk = Arc::clone(&self.disks[who][copy]);
             let planted = self.plan.planted.filter(|_| honest);
             let kv: Arc<dyn Kv> = match planted {
                 Some(Planted::EarlySync) => Arc::new(HastyDisk(Arc::clone(&disk))),
@@ -256,6 +325,7 @@ impl World {
                 skew_ms: self.plan.skew_ms[who],
                 lie,
                 watch: if honest { Arc::clone(&self.watch) } else { Arc::default() },
+                audits: honest && self.honest().next() == Some(who) && planted.is_none(),
                 hasty: (planted == Some(Planted::EarlyWord)).then(Mutex::default),
             };
             let context = context.child("run").with_attribute("copy", copy);
@@ -268,9 +338,8 @@ impl World {
                     }
                 };
                 let (secret, space) = (self.keys[who].clone(), self.namespace());
-                let watch = Arc::clone(&self.watch);
                 self.places[who].tasks.push(context.spawn(move |_| async move {
-                    equivocate(secret, space, sets, network.votes, watch).await;
+                    equivocate(secret, space, sets, network.votes).await;
                     Ended::Stopped
                 }));
                 return;
@@ -278,12 +347,13 @@ impl World {
             let config = Config {
                 namespace: self.namespace(),
                 signer: Signer::new(self.keys[who].clone()),
-                votes_from: Some(Epoch(0)),
+                // Every key is new; whoever has lost all it knew cannot say so.
+                votes_from: (!self.blank[who] || planted == Some(Planted::Amnesia)).then_some(Epoch(0)),
                 epoch_blocks: NonZeroU64::new(EPOCH_BLOCKS).expect("not zero"),
                 block_bytes_max: BLOCK_BYTES,
                 pace: Pace::of(Duration::from_millis(self.plan.interval_ms)),
                 messages_per_second: NonZeroU32::new(QUOTA).expect("not zero"),
-                partition_prefix: format!("v{who}-{copy}-"),
+                partition_prefix: format!("v{who}-{copy}-{}-", self.wiped[who]),
             };
             let task = context.spawn(move |context| run_validator(context, config, Arc::new(mask), kv, network));
             self.places[who].tasks.push(task);
@@ -295,28 +365,42 @@ impl World {
     }
 
     /// Ends a validator as a loss of power would.
-    fn crash(&mut self, who: usize, down_ms: u64) {
-        let place = &mut self.places[who];
-        if place.back_at.is_some() {
+    ///
+    /// What the runtime keeps for it loses unsynced bytes only where the power goes for everybody; its own disk always does.
+    fn crash(&mut self, who: usize, crash: &Crash) {
+        if self.back_at[who].is_some() {
             return;
         }
-        for task in place.tasks.drain(..) {
+        for task in self.places[who].tasks.drain(..) {
             task.abort();
         }
-        for disk in &place.disks {
-            disk.crash(self.plan.seed ^ self.now_ms);
+        let seed = self.plan.seed ^ self.now_ms;
+        for disk in &mut self.left.disks[who] {
+            match crash.loses {
+                Loss::Everything => *disk = Arc::new(MemKv::new()),
+                Loss::Unsynced | Loss::Votes => disk.crash(seed),
+            }
         }
-        place.back_at = Some(self.now_ms + down_ms);
+        if crash.loses != Loss::Unsynced {
+            self.left.wiped[who] += 1;
+        }
+        if crash.loses == Loss::Everything {
+            self.left.blank[who] = true;
+            self.watch.forget(who);
+        } else if self.plan.is_honest(who) {
+            self.watch.proofs_after_crash(who, accused_on(&*self.disks[who][0]));
+        }
+        self.left.back_at[who] = Some(self.now_ms + crash.down_ms);
     }
 
     /// A validator that ends by itself did so for a reason.
     async fn look_after(&mut self, who: usize) {
-        let place = &mut self.places[who];
-        for task in &mut place.tasks {
+        let (honest, watch) = (self.plan.is_honest(who), Arc::clone(&self.watch));
+        for task in &mut self.places[who].tasks {
             if let Some(ended) = futures_now(task).await {
                 let why = ended.map_or_else(|error| error.to_string(), |ended| format!("{ended:?}"));
-                if self.plan.is_honest(who) {
-                    self.watch.violate(Violation::Ended { who, why });
+                if honest {
+                    watch.violate(Violation::Ended { who, why });
                 }
             }
         }
@@ -328,8 +412,8 @@ impl World {
             return;
         }
         let payer = usize::try_from(self.now_ms / (LOOK_MS * 5)).expect("few") % PAYERS;
-        let nonce = self.sent.entry(payer).or_default();
-        let params = &self.genesis.spec.params;
+        let params = &self.left.genesis.spec.params;
+        let nonce = self.left.sent.entry(payer).or_default();
         let body = TxBody {
             chain: params.chain,
             nonce: Nonce(*nonce),
@@ -340,7 +424,7 @@ impl World {
         let tx = body.sign(&payer_key(payer));
         *nonce += 1;
         for (who, place) in self.places.iter().enumerate() {
-            if self.plan.lie_of(who) != Some(Liar::Censor) && place.back_at.is_none() {
+            if self.left.plan.lie_of(who) != Some(Liar::Censor) && self.left.back_at[who].is_none() {
                 // Whoever is full or far behind takes it from a block.
                 let _ = place.chain.admit(tx.clone());
             }
@@ -363,8 +447,11 @@ impl World {
                 self.watch.violate(Violation::Innocent { key: *key });
             }
         }
-        for key in self.watch.liars() {
-            if !accusations.contains_key(&key) {
+        for ((epoch, seat), views) in self.watch.conflicts() {
+            // Of later epochs the seats are those of epoch 1. What comes for a view that is long over is not looked at.
+            let seats = cpc_engine::Chain::seats(&*self.places[0].chain, epoch.min(Epoch(1))).ok().flatten();
+            let key = seats.and_then(|seats| Some(seats.get(usize::try_from(seat).ok()?)?.key));
+            if let Some(key) = key.filter(|key| views >= UNSEEN_VIEWS && !accusations.contains_key(key)) {
                 self.watch.violate(Violation::Unseen { key });
             }
         }
@@ -378,6 +465,7 @@ impl World {
             time_ms: self.now_ms,
             violations: self.watch.violations(),
             accused: accusations.len(),
+            refusals: self.watch.refusals(),
         }
     }
 }
@@ -398,6 +486,19 @@ use std::future::Future as _;
 fn open(kv: Arc<dyn Kv>, genesis: &Genesis) -> Arc<Chain> {
     let store = Store::open(kv, Options::default()).expect("what a crash leaves can be opened");
     Arc::new(Chain::over(store, genesis.clone(), String::new(), None).expect("the same genesis"))
+}
+
+/// How many keys a disk holds proofs against.
+fn accused_on(disk: &MemKv) -> usize {
+    let mut keys = BTreeSet::new();
+    disk.scan(cpc_engine::EVIDENCE, &[], &mut |_, proof| {
+        let proof = ConflictingVotes::decode(proof).expect("a proof that was kept can be read");
+        // Of later epochs the seats are those of epoch 1.
+        keys.insert((proof.epoch().min(Epoch(1)), proof.votes()[0].seat));
+        ControlFlow::Continue(())
+    })
+    .expect("the disk can be read");
+    keys.len()
 }
 
 fn transfers(chain: &Chain) -> u64 {
