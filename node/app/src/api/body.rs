@@ -1,14 +1,18 @@
 //! Bodies of requests: announced sizes are checked before anything is read, and all of them together have a bound.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+use tokio_stream::StreamExt as _;
 
+use super::guard::Caller;
 use super::problem::{Problem, invalid};
 use super::reads::busy;
 
@@ -16,10 +20,10 @@ use super::reads::busy;
 pub(super) const BODY_BYTES_MAX: usize = 1 << 20;
 /// Bytes of all bodies that are being read or worked on.
 const ALL_BYTES_MAX: usize = 64 << 20;
+/// The same of one address that is not this machine.
+const ADDRESS_BYTES_MAX: usize = 8 << 20;
 /// How long a body may take to arrive.
 const BODY_TIME_MAX: Duration = Duration::from_secs(10);
-/// Room is counted in pieces of so many bytes.
-const PIECE_BYTES: usize = 1 << 10;
 
 /// What a body says it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,15 +39,65 @@ pub(super) enum Kind {
 pub(super) struct Body {
     pub(super) kind: Kind,
     pub(super) bytes: Bytes,
-    _room: OwnedSemaphorePermit,
+    _room: Room,
 }
 
-/// The room for all bodies.
-pub(super) struct Bodies(Arc<Semaphore>);
+/// The room for all bodies: what has come of them, whatever they announce.
+#[derive(Default)]
+pub(super) struct Bodies(Arc<Mutex<Taken>>);
+
+/// Bytes that are held.
+#[derive(Debug, Default)]
+struct Taken {
+    all: usize,
+    by_address: BTreeMap<IpAddr, usize>,
+}
+
+/// The room of one body, which is free again when this is dropped.
+#[derive(Debug)]
+struct Room {
+    taken: Arc<Mutex<Taken>>,
+    /// Whose it is, where it counts against one.
+    address: Option<IpAddr>,
+    bytes: usize,
+}
+
+impl Room {
+    /// Takes room for bytes that have come.
+    fn take(&mut self, bytes: usize) -> Result<(), Problem> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.all + bytes > ALL_BYTES_MAX {
+            return Err(busy("too many bodies are being read"));
+        }
+        if let Some(address) = self.address {
+            let own = taken.by_address.entry(address).or_default();
+            if *own + bytes > ADDRESS_BYTES_MAX {
+                return Err(busy("too many bodies of this address are being read"));
+            }
+            *own += bytes;
+        }
+        taken.all += bytes;
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.all -= self.bytes;
+        let Some(address) = self.address else { return };
+        let Some(own) = taken.by_address.get_mut(&address) else { return };
+        *own -= self.bytes;
+        if *own == 0 {
+            taken.by_address.remove(&address);
+        }
+    }
+}
 
 impl Bodies {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(ALL_BYTES_MAX / PIECE_BYTES)))
+        Self::default()
     }
 
     /// Reads the body of a request that says it is of one of these kinds.
@@ -54,21 +108,28 @@ impl Bodies {
             let hint = "say what the body is with the Content-Type header";
             Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail, hint)
         })?;
-        let announced = announced(request.headers()).unwrap_or(BODY_BYTES_MAX);
+        let announced = announced(request.headers()).unwrap_or_default();
         check_length(announced)?;
-        let pieces = u32::try_from(announced.div_ceil(PIECE_BYTES)).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.0).try_acquire_many_owned(pieces);
-        let room = room.map_err(|_| busy("too many bodies are being read"))?;
-        let read = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX);
-        let bytes = match tokio::time::timeout(BODY_TIME_MAX, read).await {
-            Ok(Ok(bytes)) => bytes,
-            // Nothing was announced, and more came than is read; or the caller has left, and nobody reads this.
-            Ok(Err(_)) => return Err(too_long(format!("a body of more than {BODY_BYTES_MAX} bytes"))),
-            Err(_) => {
+        let caller = request.extensions().get::<Caller>();
+        let address = caller.filter(|caller| !caller.is_this_machine()).map(|caller| caller.name());
+        let mut room = Room { taken: Arc::clone(&self.0), address, bytes: 0 };
+        let until = Instant::now() + BODY_TIME_MAX;
+        let (mut chunks, mut bytes) = (request.into_body().into_data_stream(), Vec::new());
+        loop {
+            let Ok(next) = timeout_at(until, chunks.next()).await else {
                 let detail = format!("the body took longer than {} s to arrive", BODY_TIME_MAX.as_secs());
                 return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail, "send it again"));
+            };
+            let Some(chunk) = next else { break };
+            // Whoever has left reads no answer.
+            let chunk = chunk.map_err(|error| invalid("invalid_body", format!("the body broke off: {error}")))?;
+            if bytes.len() + chunk.len() > BODY_BYTES_MAX {
+                return Err(too_long(format!("a body of more than {BODY_BYTES_MAX} bytes")));
             }
-        };
+            room.take(chunk.len())?;
+            bytes.extend_from_slice(&chunk);
+        }
+        let bytes = Bytes::from(bytes);
         Ok(Body { kind, bytes, _room: room })
     }
 }
@@ -150,21 +211,52 @@ mod tests {
             let found = read.map(|body| body.kind).map_err(|problem| problem.status.as_u16());
             assert_eq!(found, expected, "{headers:?} {bytes}");
         }
-        assert_eq!(bodies.0.available_permits(), ALL_BYTES_MAX / PIECE_BYTES, "all room is free again");
+        assert_eq!(bodies.0.lock().expect("unbroken").all, 0, "all room is free again");
+    }
+
+    /// A body of the most bytes, from an address.
+    fn full(address: [u8; 4]) -> Request {
+        let mut request = request(&[("content-type", "application/octet-stream")], vec![1; BODY_BYTES_MAX]);
+        request.extensions_mut().insert(Caller(address.into()));
+        request
     }
 
     #[tokio::test]
-    async fn all_bodies_together_have_a_bound() {
+    async fn all_bodies_together_have_a_bound_and_those_of_one_address_have() {
         let bodies = Bodies::new();
-        let octets = || request(&[("content-type", "application/octet-stream")], vec![1]);
         let mut held = Vec::new();
-        for _ in 0..ALL_BYTES_MAX / BODY_BYTES_MAX {
-            held.push(bodies.read(octets(), &[Kind::Octets]).await.expect("room"));
+        let each = ADDRESS_BYTES_MAX / BODY_BYTES_MAX;
+        for place in 0..ALL_BYTES_MAX / BODY_BYTES_MAX {
+            let address = [10, 0, 0, u8::try_from(place / each).expect("few")];
+            held.push(bodies.read(full(address), &[Kind::Octets]).await.expect("room"));
+            if (place + 1) % each == 0 {
+                let refused = bodies.read(full(address), &[Kind::Octets]).await.expect_err("its own room is full");
+                assert_eq!((refused.status.as_u16(), refused.retry_after), (503, Some(1)));
+            }
         }
-        let refused = bodies.read(octets(), &[Kind::Octets]).await.expect_err("no room");
+        let refused = bodies.read(full([127, 0, 0, 1]), &[Kind::Octets]).await.expect_err("no room");
         assert_eq!((refused.status.as_u16(), refused.retry_after), (503, Some(1)));
         held.pop();
-        bodies.read(octets(), &[Kind::Octets]).await.expect("room again");
+        bodies.read(full([127, 0, 0, 1]), &[Kind::Octets]).await.expect("room again");
+        held.clear();
+        let taken = bodies.0.lock().expect("unbroken");
+        assert_eq!((taken.all, taken.by_address.len()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn what_is_announced_and_does_not_come_takes_no_room() {
+        let bodies = Arc::new(Bodies::new());
+        let mut waiting = Vec::new();
+        for _ in 0..2 * ALL_BYTES_MAX / BODY_BYTES_MAX {
+            let never = axum::body::Body::from_stream(tokio_stream::pending::<Result<Bytes, std::io::Error>>());
+            let request = Request::builder().header("content-type", "application/octet-stream");
+            let request = request.header("content-length", BODY_BYTES_MAX).body(never).expect("a request");
+            let bodies = Arc::clone(&bodies);
+            waiting.push(tokio::spawn(async move { bodies.read(request, &[Kind::Octets]).await.map(|_| ()) }));
+        }
+        tokio::task::yield_now().await;
+        bodies.read(full([127, 0, 0, 1]), &[Kind::Octets]).await.expect("there is room");
+        waiting.iter().for_each(tokio::task::JoinHandle::abort);
     }
 
     #[tokio::test(start_paused = true)]

@@ -25,7 +25,7 @@ pub(crate) struct Caller(pub(crate) IpAddr);
 
 impl Caller {
     /// What one caller is: an address, or for IPv6 a network, of which one person has the whole.
-    fn name(self) -> IpAddr {
+    pub(super) fn name(self) -> IpAddr {
         match self.0.to_canonical() {
             IpAddr::V6(address) => {
                 let [a, b, c, d, ..] = address.segments();
@@ -35,7 +35,7 @@ impl Caller {
         }
     }
 
-    fn is_this_machine(self) -> bool {
+    pub(super) fn is_this_machine(self) -> bool {
         self.0.to_canonical().is_loopback()
     }
 }

@@ -32,7 +32,7 @@ use agreement::Candidates;
 use pending::{Pending, Refused};
 use reads::RecentBlocks;
 
-pub use proofs::NoProof;
+pub use proofs::{NoProof, ProvenAccount};
 pub use reads::{Admitted, EpochSeats, Fate};
 
 /// Signatures that were checked are remembered so many at a time.

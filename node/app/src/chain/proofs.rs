@@ -5,8 +5,9 @@ use std::ops::Range;
 use cpc_genesis::Genesis;
 use cpc_light::limits::{PROOF_EPOCHS_MAX, PROOF_FILE_BYTES_MAX};
 use cpc_light::{EpochLink, FinalityProof, ProofError, ProofFile, Start, Subject, TrustPath, Trusted, ValidatorSet};
-use cpc_primitives::limits::SEATS_MAX;
-use cpc_primitives::state::StateKey;
+use cpc_primitives::codec::decode;
+use cpc_primitives::limits::{SEATS_MAX, STATE_VALUE_BYTES_MAX};
+use cpc_primitives::state::{Account, StateKey};
 use cpc_primitives::{Address, Bounded, Digest, Epoch, Fault, Header, Height, PublicKey};
 use cpc_store::StoreError;
 
@@ -39,24 +40,46 @@ impl NoProof {
     }
 }
 
+/// An account, the block after which it is so, and the file that proves it.
+#[derive(Debug)]
+pub struct ProvenAccount {
+    /// The account, where there is one.
+    pub account: Option<Account>,
+    /// The height of the block.
+    pub height: Height,
+    /// The proof file.
+    pub file: Vec<u8>,
+}
+
+/// The same for any record.
+struct Proven {
+    value: Option<Vec<u8>>,
+    height: Height,
+    file: Vec<u8>,
+}
+
 /// Keys as a path of trust lists them.
 type Keys = Bounded<PublicKey, SEATS_MAX>;
 
 impl Chain {
-    /// The proof file of an account after the last final block: from the genesis, or from the anchor at an epoch.
-    pub fn account_proof(&self, address: &Address, from: Option<Epoch>) -> Result<Vec<u8>, NoProof> {
+    /// An account after the last final block with its proof file: from the genesis, or from the anchor at an epoch.
+    pub fn account_proof(&self, address: &Address, from: Option<Epoch>) -> Result<ProvenAccount, NoProof> {
         // The sets of the first two epochs are those of the start; each further one is named two epochs before.
-        self.proof_file(&StateKey::account(address), from, |epoch| epoch.saturating_sub(1))
+        let proven = self.proof_file(&StateKey::account(address), from, |epoch| epoch.saturating_sub(1))?;
+        let wrong = |what: String| Fault::Invariant { detail: format!("this node's own proof: {what}") };
+        let account = proven.value.map(|bytes| decode::<Account>(&bytes, STATE_VALUE_BYTES_MAX)).transpose();
+        let account = account.map_err(|error| wrong(error.to_string()))?;
+        Ok(ProvenAccount { account, height: proven.height, file: proven.file })
     }
 
     /// The proof file of the supply, with the ends of all epochs that have ended: whoever begins from the state after
     /// this block can prove what comes later, without the blocks before it.
     pub fn snapshot_proof(&self) -> Result<Vec<u8>, NoProof> {
-        self.proof_file(&StateKey::supply(), None, |epoch| epoch)
+        Ok(self.proof_file(&StateKey::supply(), None, |epoch| epoch)?.file)
     }
 
     /// A record's proof file, with the ends of epochs up to the one that the certified block's epoch asks for.
-    fn proof_file(&self, key: &StateKey, from: Option<Epoch>, end: fn(u64) -> u64) -> Result<Vec<u8>, NoProof> {
+    fn proof_file(&self, key: &StateKey, from: Option<Epoch>, end: fn(u64) -> u64) -> Result<Proven, NoProof> {
         // The proof and its header are taken together, so that a block that comes in between does no harm.
         let (tip, proof) = self.store.prove(key).map_err(|error| match error {
             StoreError::Fault(fault) => fault,
@@ -73,6 +96,10 @@ impl Chain {
         let passed = passed(first, end(epoch.0)).ok_or_else(|| NoProof::too_long(first, epoch))?;
         let links = passed.map(|epoch| self.link(Epoch(epoch))).collect::<Result<Vec<_>, _>>()?;
         let certificate = self.certificate_of(height)?.ok_or(NoProof::NotYet { height })?;
+        // What is said comes out of the proof itself, so that the two are of one block. The way of trust is not walked: that
+        // is for whoever does not trust this node.
+        let said = proof.verify(&tip.header.state_root);
+        let (_, value) = said.map_err(|error| Fault::Invariant { detail: error.to_string() })?.into_parts();
         let file = ProofFile {
             trust: TrustPath { start: self.start(from)?, links: bounded(links)? },
             finality: FinalityProof {
@@ -82,7 +109,10 @@ impl Chain {
             subject: Subject::State(proof),
         };
         let file = file.encode();
-        if file.len() > PROOF_FILE_BYTES_MAX { Err(NoProof::too_long(first, epoch)) } else { Ok(file) }
+        if file.len() > PROOF_FILE_BYTES_MAX {
+            return Err(NoProof::too_long(first, epoch));
+        }
+        Ok(Proven { value, height, file })
     }
 
     /// The certificate of exactly this block.

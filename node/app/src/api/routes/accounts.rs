@@ -3,12 +3,8 @@
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json};
-use cpc_light::{ProofFile, Trusted, VerifiedSubject};
-use cpc_primitives::codec::decode;
 use cpc_primitives::hash::hex;
-use cpc_primitives::limits::STATE_VALUE_BYTES_MAX;
-use cpc_primitives::state::Account;
-use cpc_primitives::{Address, Epoch, Fault, Height};
+use cpc_primitives::{Address, Epoch};
 use serde::Deserialize;
 
 use super::Answer;
@@ -18,7 +14,7 @@ use crate::api::document::{Bent, Wrong};
 use crate::api::dto::{AccountTxs, AccountView};
 use crate::api::problem::{Problem, broken};
 use crate::api::texts::{AddressText, Octets};
-use crate::chain::{Chain, NoProof};
+use crate::chain::NoProof;
 
 /// Whether the account is to be proven.
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -41,9 +37,9 @@ pub(in crate::api) async fn account(
 ) -> Answer<AccountView> {
     let (account, height, proof) = match ask.proof {
         Some(true) => {
-            let found = api.run(move |chain| proven(chain, &address)).await?;
-            let (account, height, bytes) = found.map_err(|none| no_proof(&none))?;
-            (account, height, Some(hex(&bytes)))
+            let found = api.run(move |chain| chain.account_proof(&address, None)).await?;
+            let found = found.map_err(|none| no_proof(&none))?;
+            (found.account, found.height, Some(hex(&found.file)))
         }
         _ => {
             let (account, height) = api.read(move |chain| chain.account(&address)).await?;
@@ -60,22 +56,6 @@ pub(in crate::api) async fn account(
         height: height.0,
         proof,
     }))
-}
-
-/// What a proof of an account says, the block after which it holds, and the proof.
-type Proven = (Option<Account>, Height, Vec<u8>);
-
-/// What is said comes out of the proof itself, so that the two are of one block.
-fn proven(chain: &Chain, address: &Address) -> Result<Proven, NoProof> {
-    let bytes = chain.account_proof(address, None)?;
-    let wrong = |what: String| Fault::Invariant { detail: format!("this node's own proof: {what}") };
-    let trusted = Trusted::Genesis(chain.genesis().id());
-    let verified = ProofFile::verify(&bytes, trusted).map_err(|error| wrong(error.to_string()))?;
-    let VerifiedSubject::State(state) = verified.subject() else {
-        return Err(wrong("it is of no account".to_owned()).into());
-    };
-    let account = state.value().map(|bytes| decode::<Account>(bytes, STATE_VALUE_BYTES_MAX)).transpose();
-    Ok((account.map_err(|error| wrong(error.to_string()))?, verified.header().header().height, bytes))
 }
 
 /// What an account did, and what was done to it
@@ -112,15 +92,17 @@ pub(in crate::api) async fn proof(
     Asked(ask): Asked<ProofAsk>,
 ) -> Result<impl IntoResponse, Problem> {
     let from = ask.from_epoch.map(Epoch);
-    let bytes = api.run(move |chain| chain.account_proof(&address, from)).await?.map_err(|none| no_proof(&none))?;
-    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes))
+    let found = api.run(move |chain| chain.account_proof(&address, from)).await?.map_err(|none| no_proof(&none))?;
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], found.file))
 }
 
 fn no_proof(none: &NoProof) -> Problem {
     let (status, code, hint) = match none {
         NoProof::Fault(fault) => return broken(fault),
         NoProof::OnlyGenesis => (StatusCode::SERVICE_UNAVAILABLE, "no_final_block", "wait for a block"),
-        NoProof::NotYet { .. } => (StatusCode::SERVICE_UNAVAILABLE, "certificate_on_its_way", "ask again in a second"),
+        NoProof::NotYet { .. } => {
+            (StatusCode::SERVICE_UNAVAILABLE, "certificate_on_its_way", "ask again after the next block")
+        }
         NoProof::EpochAhead { .. } => {
             (StatusCode::NOT_FOUND, "epoch_ahead", "GET /api/v1/status says the epoch of the last final block")
         }
@@ -138,6 +120,8 @@ fn no_proof(none: &NoProof) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use cpc_primitives::Fault;
+
     use super::*;
 
     #[test]
