@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use alloy_rlp::{Encodable, Header};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -35,13 +35,12 @@ pub(crate) const WAYS: [(&str, &[&str]); 4] = [
 ];
 
 /// What is always said to it: nothing is kept or printed that is not needed, and nothing limits a block.
-const ALWAYS: [&str; 10] = [
+const ALWAYS: [&str; 9] = [
     "--quiet",
     "--threads=2",
     "--order=fifo",
     "--disable-block-gas-limit",
     "--no-request-size-limit",
-    "--no-storage-caching",
     "--prune-history",
     "--disable-console-log",
     "--block-base-fee-per-gas=0",
@@ -148,6 +147,7 @@ impl Anvil {
         genesis.flush()?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let home = TempDir::new()?;
+        let said = home.path().join("said");
         let process = Command::new(binary)
             .args(["--port", &port.to_string(), "--init"])
             .arg(genesis.path())
@@ -155,12 +155,13 @@ impl Anvil {
             .args(way)
             .env("HOME", home.path())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(fs::File::create(&said)?)
             .spawn()
             .with_context(|| binary.display().to_string())?;
         let anvil = Self { process, url: format!("http://127.0.0.1:{port}"), _genesis: genesis, _home: home };
         let agent = agent();
-        until("anvil", || Ok(anvil.call(&agent, "eth_blockNumber", json!([])).is_ok()))?;
+        let up = until("anvil", || Ok(anvil.call(&agent, "eth_blockNumber", json!([])).is_ok()));
+        up.with_context(|| fs::read_to_string(&said).unwrap_or_default())?;
         Ok(anvil)
     }
 
