@@ -39,8 +39,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 const ASKED_MAX: usize = 16;
 /// Messages that wait between the library's parts.
 const NETWORK_MAILBOX: NonZeroUsize = NonZeroUsize::new(1_024).expect("not zero");
-/// Sets of epochs whose seats may stay connected.
-const SETS_KEPT: NonZeroUsize = NonZeroUsize::new(4).expect("not zero");
+/// Sets of epochs whose seats may stay connected. The library reserves room for every message of every seat of each.
+const SETS_KEPT: NonZeroUsize = NonZeroUsize::new(2).expect("not zero");
 
 /// Where a validator keeps its votes, and how it is reached.
 #[derive(Clone, Debug)]

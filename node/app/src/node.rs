@@ -17,8 +17,8 @@ use crate::chain::Chain;
 
 /// Messages of one channel that another seat may send in a second. Mailboxes are made for as many, so that a network of
 /// many seats has fewer.
-const MESSAGES_FEW_SEATS: u32 = 2_048;
-const MESSAGES_MANY_SEATS: u32 = 512;
+const MESSAGES_FEW_SEATS: u32 = 512;
+const MESSAGES_MANY_SEATS: u32 = 128;
 /// From so many seats on a network has many.
 const MANY_SEATS: u32 = 17;
 /// Threads of the validator beside those that execute blocks.
