@@ -109,11 +109,25 @@ pub enum Domain {
     SampleCommitment,
     /// Values under a sample that are not in the output.
     CheckDigest,
+    /// What a worker signs to be known to a validator.
+    WorkerHello,
+    /// What an orchestrator signs for the jobs that it offers.
+    JobOffer,
+    /// What a worker signs for its commitments.
+    JobCommit,
+    /// What a worker signs for its results.
+    JobOpening,
+    /// An output's hash, its worker and a salt, before the output is shown.
+    ResultCommitment,
+    /// A worker's secret and a job, for the salt of its commitment.
+    ResultSalt,
+    /// A beacon, a validator and a worker, for the seed of a job that measures.
+    ProbeSeed,
 }
 
 impl Domain {
     /// Every domain, for the tests that hold them apart.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 45] = [
         Self::Address,
         Self::TxId,
         Self::TxHash,
@@ -152,6 +166,13 @@ impl Domain {
         Self::SampleStream,
         Self::SampleCommitment,
         Self::CheckDigest,
+        Self::WorkerHello,
+        Self::JobOffer,
+        Self::JobCommit,
+        Self::JobOpening,
+        Self::ResultCommitment,
+        Self::ResultSalt,
+        Self::ProbeSeed,
     ];
 
     /// The tag: BLAKE3's key, so that two domains never share a digest (HASH-1).
@@ -195,6 +216,13 @@ impl Domain {
             Self::SampleStream => b"cpc.sample-stream.v1............",
             Self::SampleCommitment => b"cpc.sample-commitment.v1........",
             Self::CheckDigest => b"cpc.check-digest.v1.............",
+            Self::WorkerHello => b"cpc.worker-hello.v1.............",
+            Self::JobOffer => b"cpc.job-offer.v1................",
+            Self::JobCommit => b"cpc.job-commit.v1...............",
+            Self::JobOpening => b"cpc.job-opening.v1..............",
+            Self::ResultCommitment => b"cpc.result-commitment.v1........",
+            Self::ResultSalt => b"cpc.result-salt.v1..............",
+            Self::ProbeSeed => b"cpc.probe-seed.v1...............",
         }
     }
 

@@ -42,7 +42,9 @@ const PLACES: &[Place] = &[
         imports: Some(&["blake3", "gltf-json", "png", "rayon", "serde_json", "thiserror", "wincode"]),
     },
     Place { name: "cpc-light", layer: 1, imports: Some(&["thiserror", "wincode"]) },
+    Place { name: "cpc-market-wire", layer: 1, imports: Some(&["thiserror", "wincode"]) },
     Place { name: "cpc-ledger", layer: 2, imports: Some(&["rayon", "thiserror", "wincode"]) },
+    Place { name: "cpc-market", layer: 2, imports: Some(&["thiserror", "wincode"]) },
     // A chain spec is a TOML file: genesis parses one, and hands out plain values.
     Place { name: "cpc-genesis", layer: 3, imports: Some(&["serde", "thiserror", "toml", "wincode"]) },
     Place { name: "cpc-mempool", layer: 3, imports: Some(&["thiserror"]) },
@@ -53,6 +55,7 @@ const PLACES: &[Place] = &[
     Place { name: "cpc-bench", layer: TESTS, imports: None },
     Place { name: "cpc-e2e", layer: TESTS, imports: None },
     Place { name: "cpc-fuzz", layer: TESTS, imports: None },
+    Place { name: "cpc-market-sim", layer: TESTS, imports: None },
     Place { name: "cpc-sim", layer: TESTS, imports: None },
     Place { name: "cpc-tidy", layer: TESTS, imports: None },
     Place { name: "cpc-vectors", layer: TESTS, imports: None },
