@@ -43,9 +43,12 @@ pub struct Examiner {
 struct Kept {
     prepared: Arc<dyn PreparedTask>,
     /// The check under the secret of one epoch.
-    checker: Option<((Epoch, Digest, bool), Box<dyn Checker>)>,
+    checker: Option<(Under, Box<dyn Checker>)>,
     used: u64,
 }
+
+/// Under what a check draws its sample: the epoch, the secret, and how much is looked at.
+type Under = (Epoch, Digest, Effort);
 
 impl Examiner {
     /// An examiner that uses the processor so.
@@ -105,7 +108,7 @@ impl Examiner {
         self.uses = self.uses.saturating_add(1);
         let kept = self.kept.get_mut(task)?;
         kept.used = self.uses;
-        let under = (epoch, secret, effort == Effort::Full);
+        let under = (epoch, secret, effort);
         if kept.checker.as_ref().is_none_or(|(of, _)| *of != under) {
             let secret = Secret { seat: secret, task: *task };
             match kept.prepared.checker(secret, effort, self.cpu, watch) {

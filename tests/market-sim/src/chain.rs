@@ -138,6 +138,8 @@ pub struct Chain {
     pub skipped: u64,
     /// Wrong results that were accepted.
     pub accepted_wrong: Vec<(TaskId, JobIndex)>,
+    /// Seats that were not counted when their jobs settled.
+    pub missing_seats: u64,
     /// The fewest blocks between a result and its settlement.
     pub shortest_window: u64,
     /// How often a task got another committee.
@@ -180,6 +182,7 @@ impl Chain {
             failed: Vec::new(),
             skipped: 0,
             accepted_wrong: Vec::new(),
+            missing_seats: 0,
             shortest_window: u64::MAX,
             redraws: 0,
             truth: Truth::default(),
@@ -454,6 +457,7 @@ impl Chain {
         totals.treasury += treasury;
         totals.burned += reward - worker - validators - treasury;
         task.jobs[index.0 as usize] = JobEnd::Settled { worker: result.worker };
+        self.missing_seats += u64::from(of) - seats.len() as u64;
         self.shortest_window = self.shortest_window.min(self.height.0 - at.0);
         let bonded = self.workers.get_mut(&result.worker).expect("who was paid is bonded");
         bonded.earned = bonded.earned.checked_add(Amount::new(worker)).expect("small");

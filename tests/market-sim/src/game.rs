@@ -95,6 +95,10 @@ pub struct Ending {
     pub height: u64,
     /// How often a task got another committee.
     pub redraws: u64,
+    /// Seats that were not counted when their jobs settled.
+    pub missing_seats: u64,
+    /// How often a liar did what it is named for.
+    pub lies: u64,
     /// Messages that were sent.
     pub messages: u64,
 }
@@ -121,6 +125,7 @@ pub struct Game {
     heard: Vec<Message>,
     honest: BTreeSet<TaskId>,
     trace: Digest,
+    lies: u64,
     messages: u64,
 }
 
@@ -167,6 +172,7 @@ impl Game {
             heard: Vec::new(),
             honest: BTreeSet::new(),
             trace,
+            lies: 0,
             messages: 0,
         };
         game.set_up();
@@ -308,7 +314,8 @@ impl Game {
             }
         }
         let (trace, height, redraws) = (self.trace, self.chain.height.0, self.chain.redraws);
-        Ok(Ending { trace, settled, refunded, height, redraws, messages: self.messages })
+        let (missing_seats, lies, messages) = (self.chain.missing_seats, self.lies, self.messages);
+        Ok(Ending { trace, settled, refunded, height, redraws, missing_seats, lies, messages })
     }
 
     fn note(&mut self, bytes: &[u8]) {
@@ -474,22 +481,22 @@ impl Game {
         self.worker_effects(at, effects);
     }
 
-    fn to_node(&mut self, at: usize, low: u64, high: u64, event: Event) {
+    fn node_later(&mut self, at: usize, low: u64, high: u64, event: Event) {
         let life = self.nodes[at].life;
         self.later(low, high, Happening::Node { at, life, event: Box::new(event) });
     }
 
-    fn to_worker(&mut self, at: usize, low: u64, high: u64, event: worker::Event) {
+    fn worker_later(&mut self, at: usize, low: u64, high: u64, event: worker::Event) {
         let life = self.machines[at].life;
         self.later(low, high, Happening::Worker { at, life, event: Box::new(event) });
     }
 
     fn send(&mut self, from: Who, to: PublicKey, message: Message, tag: AnyTag) {
         let Some(to) = self.addresses.get(&to).copied() else { return };
-        if let (Who::Worker(_), Message::Commits(_) | Message::Openings(_)) = (from, &message) {
-            if self.heard.len() < 64 {
-                self.heard.push(message.clone());
-            }
+        let is_said_by_worker =
+            matches!((from, &message), (Who::Worker(_), Message::Commits(_) | Message::Openings(_)));
+        if is_said_by_worker && self.heard.len() < 64 {
+            self.heard.push(message.clone());
         }
         self.messages += 1;
         self.questions += 1;
@@ -561,11 +568,11 @@ impl Game {
                 Effect::Reply { ask, reply } => self.reply(who, ask, &reply),
                 Effect::ReadWorker(worker) => {
                     let record = self.chain.record(&worker);
-                    self.to_node(at, 1, 20, Event::WorkerRead { worker, record });
+                    self.node_later(at, 1, 20, Event::WorkerRead { worker, record });
                 }
                 Effect::Prepare { task, drawn, order } => {
                     let prepared = self.prepare(at, task, &order);
-                    self.to_node(at, 5, 100, Event::Prepared { task, drawn, prepared });
+                    self.node_later(at, 5, 100, Event::Prepared { task, drawn, prepared });
                 }
                 Effect::Fetch { lease, from, name, bytes } => {
                     let blob = self.fetch(from, name).filter(|blob| blob.len() as u64 == bytes);
@@ -574,17 +581,18 @@ impl Game {
                         self.shown.insert((lease.task, lease.job), blob.clone());
                         self.nodes[at].blobs.insert(hash, blob);
                     }
-                    self.to_node(at, 10, 150, Event::Fetched { lease, came });
+                    self.node_later(at, 10, 150, Event::Fetched { lease, came });
                 }
                 Effect::Judge { lease, epoch, job, effort, output } => {
                     let bytes = self.nodes[at].blobs.get(&output).cloned().unwrap_or_default();
+                    self.lies += u64::from(self.nodes[at].kind == NodeKind::LazyAttester);
                     let judgement = self.nodes[at].judge(&lease.task, epoch, effort, &job, &bytes);
-                    self.to_node(at, 2, 60, Event::Judged { lease, epoch, judgement });
+                    self.node_later(at, 2, 60, Event::Judged { lease, epoch, judgement });
                 }
                 Effect::JudgeProbe { worker, probe, output } => {
                     let secret = Domain::ChainStep.hash_bytes(&self.rng.bytes());
                     let right = self.nodes[at].examiner.judge_probe(&probe, secret, &output, &Watch::new());
-                    self.to_node(at, 2, 30, Event::ProbeJudged { id: probe.id(), worker, right });
+                    self.node_later(at, 2, 30, Event::ProbeJudged { id: probe.id(), worker, right });
                 }
                 Effect::Submit(submit) => self.bring(Tx::Submit(submit)),
                 Effect::Add(add) => self.bring(Tx::Add(add)),
@@ -612,6 +620,7 @@ impl Game {
     fn fetch(&mut self, from: PublicKey, name: BlobName) -> Option<Vec<u8>> {
         let BlobName::Output(hash) = name else { return None };
         let Some(Who::Worker(at)) = self.addresses.get(&from).copied() else { return None };
+        self.lies += u64::from(self.machines[at].kind == WorkerKind::Withholding);
         if self.machines[at].kind == WorkerKind::Withholding || self.machines[at].worker.is_none() {
             return None;
         }
@@ -634,7 +643,7 @@ impl Game {
                 Do::Reply { ask, reply } => self.reply(who, ask, &reply),
                 Do::ReadTask(task) => {
                     let read = self.chain.read_task(&task, &self.machines[at].address);
-                    self.to_worker(at, 5, 60, worker::Event::TaskRead { task, read });
+                    self.worker_later(at, 5, 60, worker::Event::TaskRead { task, read });
                 }
                 Do::Compute { lease, order, job } => self.compute(at, lease, &order, &job),
                 Do::Cancel(_) => {}
@@ -642,7 +651,7 @@ impl Game {
                     let output = self.machines[at].compute_probe(&probe, &self.executor);
                     let done =
                         output.and_then(|output| Some(ProbeDone { id: probe.id, output: Bounded::new(output).ok()? }));
-                    self.to_worker(at, 25, 300, worker::Event::ProbeComputed { to, done });
+                    self.worker_later(at, 25, 300, worker::Event::ProbeComputed { to, done });
                 }
                 Do::Drop(output) => {
                     self.machines[at].blobs.remove(&output);
@@ -650,14 +659,16 @@ impl Game {
                 Do::Notice(worker::Notice::Paused { .. }) => {
                     // Its owner looks, and lets it go on: liars are not stopped by their own conscience.
                     self.machines[at].resumed += 1;
-                    self.to_worker(at, 2_000, 4_000, worker::Event::Resume);
+                    self.worker_later(at, 2_000, 4_000, worker::Event::Resume);
                 }
+                Do::Notice(worker::Notice::Welcome { refused: Some(Refusal::NotRegistered), .. }) => self.lies += 1,
                 Do::Notice(_) => {}
             }
         }
     }
 
     fn compute(&mut self, at: usize, lease: cpc_market_wire::Lease, order: &TaskOrder, job: &cpc_kernels::Job) {
+        self.lies += u64::from(!matches!(self.machines[at].kind, WorkerKind::Honest | WorkerKind::Withholding));
         let output = match self.machines[at].kind {
             WorkerKind::SlowLoris => return,
             WorkerKind::Thief => match self.shown.get(&(lease.task, lease.job)) {
@@ -680,7 +691,7 @@ impl Game {
             named
         });
         let output = output.ok_or(Refusal::DeviceFailed);
-        self.to_worker(at, 100, 2_500, worker::Event::Computed { lease, output });
+        self.worker_later(at, 100, 2_500, worker::Event::Computed { lease, output });
     }
 
     /// What liars do beside their work.
@@ -691,6 +702,7 @@ impl Game {
         }
         let pick = self.rng.below(self.heard.len() as u64) as usize;
         let message = self.heard[pick].clone();
+        self.lies += 1;
         let node = self.rng.below(self.nodes.len() as u64) as usize;
         let to = self.nodes[node].network;
         self.send(Who::Worker(at), to, message, AnyTag::Worker(worker::Tag::Nothing));

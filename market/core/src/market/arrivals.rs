@@ -135,10 +135,8 @@ impl Market {
     pub(super) fn reported(&mut self, from: PublicKey, report: &Report) -> Reply {
         let Some(worker) = self.roster.at(&from) else { return Reply::Refused(Refusal::NotKnown) };
         let now = self.now.height;
-        if report.credits == 0 {
-            if let Some(hand) = self.roster.get_mut(&worker) {
-                hand.full(now);
-            }
+        if let Some(hand) = self.roster.get_mut(&worker).filter(|_| report.credits == 0) {
+            hand.full(now);
         }
         answers(&report.items, |progress| {
             let lease = progress.lease;

@@ -67,7 +67,7 @@ pub enum Event {
         /// What is said.
         message: Message,
     },
-    /// Somebody answered, or did not.
+    /// Somebody answered, or did not: each message that was sent comes back here, at the latest after its time.
     Answered {
         /// Who was asked.
         to: PublicKey,
@@ -374,7 +374,7 @@ impl Market {
             Message::Openings(openings) => self.opened(from, &openings, out),
             Message::Report(report) => self.reported(from, &report),
             Message::GivenBack(items) => self.given_back(from, &items),
-            Message::Held(items) => self.held_told(from, &items),
+            Message::Held(items) => self.held_told(from, &items, out),
             Message::Verdicts(verdicts) => self.verdicts_told(from, verdicts),
             Message::Findings(items) => self.findings_told(from, &items),
             Message::ProbeDone(done) => self.probe_done(from, done, out),

@@ -18,6 +18,9 @@ use crate::reason::Waiting;
 use crate::roster::Wanted;
 use crate::task::{Given, JobState, Own, Payload, Round, Stage, Task};
 
+/// Offers by worker and by the member that has not heard of them.
+type Untold = BTreeMap<(Address, PublicKey), Vec<Offer>>;
+
 impl Market {
     /// Offers what can be offered of these tasks.
     pub(super) fn offer_jobs<'a>(&mut self, tasks: impl Iterator<Item = &'a TaskId>, out: &mut Vec<Effect>) {
@@ -70,10 +73,9 @@ impl Market {
             let Some(stage) = task.stage(job) else { return Some(reason) };
             // What another orchestrator offered, or the chain has, is stepped over.
             let taken = stage != Stage::Open || round.jobs.get(&job).is_some_and(|state| !state.offers.is_empty());
-            if !taken {
-                if let Err(waiting) = self.assign_job(id, job, own, given) {
-                    return Some(waiting);
-                }
+            let assigned = if taken { Ok(()) } else { self.assign_job(id, job, own, given) };
+            if let Err(waiting) = assigned {
+                return Some(waiting);
             }
             let round = self.tasks.get_mut(&id)?.round.as_mut()?;
             round.fresh = round.fresh.saturating_add(1);
@@ -159,27 +161,41 @@ impl Market {
     /// Offers that a member has not heard of are said again: without it no commitment passes there.
     pub(super) fn remind_of_offers(&mut self, out: &mut Vec<Effect>) {
         let now = self.now.height;
-        let mut untold: BTreeMap<(Address, PublicKey), Vec<Offer>> = BTreeMap::new();
+        let mut untold = Untold::new();
         for (id, task) in &self.tasks {
-            if self.orchestrated(task).is_err() {
-                continue;
-            }
-            let Some(round) = &task.round else { continue };
-            for (job, state) in &round.jobs {
-                let Some(given) = state.offers.last().filter(|given| !given.failed && given.until >= now) else {
-                    continue;
-                };
-                // An offer of another orchestrator is its own to tell.
-                let is_fresh = since(now, given.issued) < RETRY_BLOCKS;
-                if state.accepted.is_some() || is_fresh || !given.own {
-                    continue;
-                }
-                let offer = Offer { lease: round.lease(*id, *job, given.attempt), until: given.until };
-                for (_, seat) in round.committee.places().filter(|(place, _)| !given.told.has(*place)) {
+            let is_old = |given: &Given| since(now, given.issued) >= RETRY_BLOCKS;
+            self.add_untold(*id, task, |_, given| is_old(given), &mut untold);
+        }
+        self.say_copies(untold, out);
+    }
+
+    /// A member that knows of the round now did not take the offers that came before.
+    pub(super) fn tell_newcomer(&mut self, id: TaskId, newcomer: u16, out: &mut Vec<Effect>) {
+        let mut untold = Untold::new();
+        if let Some(task) = self.tasks.get(&id) {
+            self.add_untold(id, task, |place, _| place == newcomer, &mut untold);
+        }
+        self.say_copies(untold, out);
+    }
+
+    /// The offers of this node that are under way, for the places that have not taken them.
+    fn add_untold(&self, id: TaskId, task: &Task, is_due: impl Fn(u16, &Given) -> bool, untold: &mut Untold) {
+        let (Ok(_), Some(round)) = (self.orchestrated(task), &task.round) else { return };
+        for (job, state) in round.jobs.iter().filter(|(_, state)| state.accepted.is_none()) {
+            let now = self.now.height;
+            // An offer of another orchestrator is its own to tell.
+            let lives = |given: &&Given| !given.failed && given.until >= now && given.own;
+            let Some(given) = state.offers.last().filter(lives) else { continue };
+            let offer = Offer { lease: round.lease(id, *job, given.attempt), until: given.until };
+            for (place, seat) in round.committee.places() {
+                if !given.told.has(place) && is_due(place, given) {
                     untold.entry((given.worker, seat.network)).or_default().push(offer);
                 }
             }
         }
+    }
+
+    fn say_copies(&self, untold: Untold, out: &mut Vec<Effect>) {
         for ((worker, to), offers) in untold {
             for items in in_parts::<Offer, ITEMS_MAX>(&offers) {
                 let leases = items.iter().map(|offer| offer.lease).collect();

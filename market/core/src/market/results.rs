@@ -20,7 +20,7 @@ impl Market {
     /// MKT-12: a commitment is taken from the worker whose offer is known, and who commits itself first.
     pub(super) fn committed(&mut self, from: PublicKey, commits: &Signed<Commits>, out: &mut Vec<Effect>) -> Reply {
         let worker = commits.body.worker;
-        if let Err(reason) = self.from_worker(&from, &worker, |key| commits.verify(self.config.chain, key).is_ok()) {
+        if let Err(reason) = self.said_by_worker(&from, &worker, |key| commits.verify(self.config.chain, key).is_ok()) {
             return Reply::Refused(reason);
         }
         let mut new = Vec::new();
@@ -39,7 +39,7 @@ impl Market {
     }
 
     /// Whether this connection is that worker's, and its hot key signed.
-    fn from_worker(
+    fn said_by_worker(
         &self,
         from: &PublicKey,
         worker: &Address,
@@ -104,7 +104,8 @@ impl Market {
     /// A commitment is opened: the bytes are fetched from whoever opened it.
     pub(super) fn opened(&mut self, from: PublicKey, openings: &Signed<Openings>, out: &mut Vec<Effect>) -> Reply {
         let worker = openings.body.worker;
-        if let Err(reason) = self.from_worker(&from, &worker, |key| openings.verify(self.config.chain, key).is_ok()) {
+        if let Err(reason) = self.said_by_worker(&from, &worker, |key| openings.verify(self.config.chain, key).is_ok())
+        {
             return Reply::Refused(reason);
         }
         let (mut new, mut wanted) = (Vec::new(), Vec::new());

@@ -143,12 +143,16 @@ impl Market {
         self.remind_of_offers(out);
     }
 
-    pub(super) fn held_told(&mut self, from: PublicKey, items: &[RoundRef]) -> Reply {
+    pub(super) fn held_told(&mut self, from: PublicKey, items: &[RoundRef], out: &mut Vec<Effect>) -> Reply {
         answers(items, |RoundRef { task, drawn }| {
             let round = self.round_mut(*task, *drawn).ok_or(Refusal::UnknownTask)?;
             let place = round.committee.by_network_key(&from).ok_or(Refusal::NotMember)?;
+            let is_new = !round.held.has(place);
             round.held.insert(place);
             self.dirty.insert(*task);
+            if is_new {
+                self.tell_newcomer(*task, place, out);
+            }
             Ok(())
         })
     }

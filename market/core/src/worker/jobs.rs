@@ -235,11 +235,11 @@ impl Worker {
             let may_open = committed >= usize::from(committee.quorum);
             for (place, seat) in committee.places() {
                 let telling = told.entry(place).or_default();
-                let is_due = telling.at.is_none_or(|at| since(now, at) >= RETRY_BLOCKS);
+                let is_due = !telling.waits && telling.at != Some(now);
                 if !is_due || telling.opened || (telling.committed && !may_open) {
                     continue;
                 }
-                telling.at = Some(now);
+                (telling.at, telling.waits) = (Some(now), true);
                 if telling.committed {
                     let opening = Opening { lease: *lease, output: *output, bytes: *bytes, salt: *salt };
                     openings.entry(seat.network).or_insert_with(Vec::new).push(opening);
@@ -295,9 +295,9 @@ impl Worker {
     ) {
         for (at, lease) in leases.iter().enumerate() {
             let taken = reply.is_some_and(|reply| reply.item(at) == Answer::Taken);
-            if let Some(telling) = self.telling(&to, lease).filter(|_| taken) {
-                telling.committed = true;
-            }
+            let Some(telling) = self.telling(&to, lease) else { continue };
+            telling.waits = false;
+            telling.committed |= taken;
         }
         // Everybody who took it may be shown the output as soon as a quorum did.
         for lease in leases {
@@ -315,14 +315,14 @@ impl Worker {
 
     pub(super) fn openings_answered(&mut self, to: PublicKey, leases: &[Lease], reply: Option<&Reply>) {
         for (at, lease) in leases.iter().enumerate() {
-            let Some(reply) = reply else { continue };
-            let answer = reply.item(at);
+            let answer = reply.map(|reply| reply.item(at));
             let Some(telling) = self.telling(&to, lease) else { continue };
+            telling.waits = false;
             match answer {
-                Answer::Taken => telling.opened = true,
+                Some(Answer::Taken) => telling.opened = true,
                 // It has forgotten: the commitment is said again.
-                Answer::Refused(Refusal::NotCommitted) => telling.committed = false,
-                Answer::Refused(_) => {}
+                Some(Answer::Refused(Refusal::NotCommitted)) => telling.committed = false,
+                Some(Answer::Refused(_)) | None => {}
             }
         }
     }

@@ -61,7 +61,9 @@ pub(super) enum Step {
 pub(super) struct Telling {
     pub(super) committed: bool,
     pub(super) opened: bool,
-    /// When something was said to it last.
+    /// Whether it was asked and has not answered.
+    pub(super) waits: bool,
+    /// When something was said to it last: once a block is enough.
     pub(super) at: Option<Height>,
 }
 

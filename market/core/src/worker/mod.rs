@@ -61,7 +61,7 @@ pub enum Event {
         /// What is said.
         message: Message,
     },
-    /// A validator answered, or did not.
+    /// A validator answered, or did not: each message that was sent comes back here, at the latest after its time.
     Answered {
         /// Which one.
         to: PublicKey,
