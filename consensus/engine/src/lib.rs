@@ -11,6 +11,8 @@ mod driver;
 mod evidence;
 mod limits;
 mod link;
+#[cfg(feature = "recorder")]
+mod recorder;
 mod seats;
 mod shelf;
 mod signing;
@@ -22,6 +24,8 @@ pub use driver::Ended;
 pub use evidence::EVIDENCE;
 pub use limits::{Channel, network_message_bytes_max, peers_max};
 pub use link::{Link, LinkConfig, LinkError, Running};
+#[cfg(feature = "recorder")]
+pub use recorder::{Recorder, RecorderConfig};
 pub use seats::{Key, Signer, VoteScheme, key_of, public_key_of};
 pub use shelf::SPACES;
 pub use validator::{Config, Network, Pace, Peers, run};

@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::chain::{Chain, Seat};
 use crate::driver::Ended;
 use crate::limits::{Channel, network_message_bytes_max, peers_max};
-use crate::seats::{Key, key_of};
+use crate::seats::{Key, Signer, key_of};
 use crate::validator::{self, Config, Network, Peers};
 
 /// How far the clocks of two seats may differ when they shake hands.
@@ -164,32 +164,14 @@ async fn serve(
     kv: Arc<dyn Kv>,
     mut asked: mpsc::Receiver<Ask>,
 ) -> Ended {
-    let message_bytes_max = network_message_bytes_max(config.validator.block_bytes_max);
-    let mut network_config = lookup::Config::local(
-        Cups::<Sake<PrivateKey>, ChaCha20Poly1305>::new(
-            Sake {
-                signer: config.validator.signer.library(),
-                synchrony_bound: CLOCKS_DIFFER_MAX,
-                max_handshake_age: GREETING_AGE_MAX,
-                version: sake::Version::V1,
-            },
-            cups::Version::V1,
-        ),
+    let network_config = connections(
+        &config.validator.signer,
         &config.validator.namespace,
         config.listen,
-        NonZeroUsize::new(peers_max(config.seats_max)).expect("at least this node"),
-        message_bytes_max,
-        NETWORK_MAILBOX,
+        config.seats_max,
+        config.validator.block_bytes_max,
+        config.private_addresses,
     );
-    network_config.allow_private_ips = config.private_addresses;
-    // The handshake says who somebody is; behind a translated address an honest seat has another one.
-    network_config.bypass_ip_check = true;
-    network_config.peer_connection_cooldown = COOLDOWN;
-    network_config.dial_frequency = DIAL_PAUSE;
-    network_config.tracked_peer_sets = SETS_KEPT;
-    network_config.allowed_handshake_rate_per_ip = per_second(128);
-    network_config.allowed_handshake_rate_per_subnet = per_second(512);
-
     let (mut network, oracle) = lookup::Network::new(context.child("network"), network_config);
     let quota = Quota::per_second(config.validator.messages_per_second);
     let [votes, certificates, missed, blocks, backfill] =
@@ -221,13 +203,52 @@ async fn serve(
     }
 }
 
+/// How the seats of a network connect.
+pub(crate) fn connections(
+    signer: &Signer,
+    namespace: &[u8],
+    listen: SocketAddr,
+    seats_max: usize,
+    block_bytes_max: u32,
+    private_addresses: bool,
+) -> lookup::Config<Handshake> {
+    let mut config = lookup::Config::local(
+        Cups::<Sake<PrivateKey>, ChaCha20Poly1305>::new(
+            Sake {
+                signer: signer.library(),
+                synchrony_bound: CLOCKS_DIFFER_MAX,
+                max_handshake_age: GREETING_AGE_MAX,
+                version: sake::Version::V1,
+            },
+            cups::Version::V1,
+        ),
+        namespace,
+        listen,
+        NonZeroUsize::new(peers_max(seats_max)).expect("at least this node"),
+        network_message_bytes_max(block_bytes_max),
+        NETWORK_MAILBOX,
+    );
+    config.allow_private_ips = private_addresses;
+    // The handshake says who somebody is; behind a translated address an honest seat has another one.
+    config.bypass_ip_check = true;
+    config.peer_connection_cooldown = COOLDOWN;
+    config.dial_frequency = DIAL_PAUSE;
+    config.tracked_peer_sets = SETS_KEPT;
+    config.allowed_handshake_rate_per_ip = per_second(128);
+    config.allowed_handshake_rate_per_subnet = per_second(512);
+    config
+}
+
+/// How two seats greet each other, and what they encrypt with.
+pub(crate) type Handshake = Cups<Sake<PrivateKey>, ChaCha20Poly1305>;
+
 fn per_second(count: u32) -> Quota {
     Quota::per_second(NonZeroU32::new(count).expect("not zero"))
 }
 
 /// The library's list of who may connect, fed with the seats of the state.
 #[derive(Clone, Debug)]
-struct Directory(Oracle<Key>);
+pub(crate) struct Directory(pub(crate) Oracle<Key>);
 
 impl commonware_p2p::Provider for Directory {
     type PublicKey = Key;
