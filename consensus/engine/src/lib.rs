@@ -23,7 +23,7 @@ pub use chain::{Chain, ExecuteError, Seat, Slot, Tip};
 pub use driver::Ended;
 pub use evidence::EVIDENCE;
 pub use limits::{Channel, network_message_bytes_max, peers_max};
-pub use link::{Link, LinkConfig, LinkError, Running};
+pub use link::{Link, LinkConfig, LinkError, MetricsHandle, Running, connected};
 #[cfg(feature = "recorder")]
 pub use recorder::{Recorder, RecorderConfig};
 pub use seats::{Key, Signer, VoteScheme, key_of, public_key_of};

@@ -15,8 +15,8 @@ use commonware_runtime::{Metrics as _, Quota, Runner as _, Spawner as _, Supervi
 use commonware_stream::cups::{self, Cups};
 use commonware_stream::sake::{self, Sake};
 use commonware_utils::ordered::Map;
-use cpc_primitives::Epoch;
 use cpc_primitives::kv::Kv;
+use cpc_primitives::{Epoch, PublicKey};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::chain::{Chain, Seat};
@@ -39,6 +39,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 const ASKED_MAX: usize = 16;
 /// Messages that wait between the library's parts.
 const NETWORK_MAILBOX: NonZeroUsize = NonZeroUsize::new(1_024).expect("not zero");
+/// How a line begins, after the names of what it belongs to, that says since when a seat is connected.
+const CONNECTED: &str = "_tracker_connected{peer=\"";
 /// Sets of epochs whose seats may stay connected. The library reserves room for every message of every seat of each.
 const SETS_KEPT: NonZeroUsize = NonZeroUsize::new(2).expect("not zero");
 
@@ -108,6 +110,12 @@ impl MetricsHandle {
         }
         answered.await.unwrap_or_default()
     }
+}
+
+/// The seats that are connected, by the library's metrics: it says it nowhere else.
+pub fn connected(metrics: &str) -> Vec<PublicKey> {
+    let peers = metrics.lines().filter_map(|line| line.split_once(CONNECTED)?.1.split_once('"'));
+    peers.filter_map(|(hex, _)| hex.parse().ok()).collect()
 }
 
 impl Link {

@@ -9,5 +9,7 @@ pub mod control;
 pub mod failure;
 pub mod keystore;
 pub mod metrics;
+pub mod network;
 pub mod node;
+pub mod openmetrics;
 pub mod sync;

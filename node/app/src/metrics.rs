@@ -35,6 +35,10 @@ pub struct Metrics {
     pub mempool_transactions: IntGauge,
     /// Their bytes.
     pub mempool_bytes: IntGauge,
+    /// Transactions that were offered, by who offered them and what came of it.
+    mempool_arrivals: IntCounterVec,
+    /// Transactions that wait no more, by reason.
+    mempool_departures: IntCounterVec,
     /// Answers of the HTTP servers.
     http_requests: IntCounterVec,
     http_duration: HistogramVec,
@@ -79,7 +83,17 @@ impl Metrics {
             ),
             peers: gauges("cpc_peers", "Connections to other nodes, by plane.", &["plane"]),
             mempool_transactions: gauge("cpc_mempool_transactions", "Transactions that wait for a block."),
-            mempool_bytes: gauge("cpc_mempool_bytes", "Bytes of the transactions that wait for a block."),
+            mempool_bytes: gauge("cpc_mempool_bytes", "Bytes that the transactions that wait for a block count."),
+            mempool_arrivals: counters(
+                "cpc_mempool_arrivals_total",
+                "Transactions that were offered, by who offered them and what came of it.",
+                &["source", "outcome"],
+            ),
+            mempool_departures: counters(
+                "cpc_mempool_departures_total",
+                "Transactions that wait no more, by reason.",
+                &["reason"],
+            ),
             http_requests: counters(
                 "cpc_http_requests_total",
                 "Answered requests, by method, route and status.",
@@ -113,7 +127,8 @@ impl Metrics {
         for counter in [&self.consensus_rounds, &self.consensus_missed_blocks, &self.event_readers_dropped] {
             all.push(Box::new(counter.clone()));
         }
-        for counters in [&self.transactions, &self.http_requests] {
+        let labelled = [&self.transactions, &self.mempool_arrivals, &self.mempool_departures, &self.http_requests];
+        for counters in labelled {
             all.push(Box::new(counters.clone()));
         }
         for gauges in [&self.peers, &self.ready] {
@@ -135,6 +150,19 @@ impl Metrics {
                 TxOutcome::Failed(_) => "failed",
             };
             self.transactions.with_label_values(&[tx.body.action.name(), result]).inc();
+        }
+    }
+
+    /// A transaction that was offered: both labels are words of this program.
+    pub fn arrived(&self, source: &str, outcome: &str) {
+        self.mempool_arrivals.with_label_values(&[source, outcome]).inc();
+    }
+
+    /// Transactions that left the pool.
+    pub fn departed(&self, reason: &str, count: usize) {
+        if count > 0 {
+            let count = u64::try_from(count).unwrap_or(u64::MAX);
+            self.mempool_departures.with_label_values(&[reason]).inc_by(count);
         }
     }
 

@@ -188,6 +188,16 @@ impl Mempool {
         self.entry(*self.hashes.get(hash)?)
     }
 
+    /// Whether any transaction of an account waits.
+    pub fn waits(&self, sender: &Address) -> bool {
+        self.senders.contains_key(sender)
+    }
+
+    /// All of them in the order of their arrival.
+    pub fn oldest(&self) -> impl Iterator<Item = &VerifiedTx> {
+        self.entries.values().map(|entry| &*entry.tx)
+    }
+
     /// How many transactions of an account wait without a gap from its next nonce on.
     pub fn ready(&self, sender: &Address) -> usize {
         self.senders.get(sender).map_or(0, Queue::ready)

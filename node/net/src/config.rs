@@ -286,6 +286,11 @@ fn within(what: &'static str, max: usize, found: usize) -> Result<(), StartError
     if found <= max { Ok(()) } else { Err(StartError::TooMany { what, max, found }) }
 }
 
+/// Whether a text is an address that can be called or listened on.
+pub fn is_address(text: &str) -> bool {
+    address(text).is_ok()
+}
+
 /// Reads one address.
 pub(crate) fn address(text: &str) -> Result<Multiaddr, StartError> {
     let refused =

@@ -378,6 +378,14 @@ impl Handle {
         &self.registry
     }
 
+    /// What is counted, in the text form of the library.
+    pub fn metrics_text(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)
+            .expect("a string takes whatever is written");
+        text
+    }
+
     /// Gossips a message. One that was gossiped before is not sent again, and is no error.
     pub async fn publish(&self, topic: &str, bytes: Vec<u8>) -> Result<(), PublishError> {
         let place = self.topics.iter().position(|known| known.name == topic);

@@ -21,7 +21,7 @@ mod throttle;
 pub use actor::Net;
 pub use ask::{FrameError, NoAnswer};
 pub use bans::{Ban, Offence};
-pub use config::{Config, Known, Limits, NetworkId, Protocol, StartError, Topic};
+pub use config::{Config, Known, Limits, NetworkId, Protocol, StartError, Topic, is_address};
 pub use gate::Denied;
 pub use ingress::{
     Event, Events, Gossip, Handle, Judgement, PublishError, Refusal, Reply, Request, RequestError, Token, TooLong,

@@ -194,7 +194,7 @@ impl Store {
         batch.put(META, GENESIS, id.0.0);
         batch.put(META, LOWEST, height_key(Height(0)));
         block_rows(&mut batch, header, &BlockBytes { id, block, certificate: &[], receipts: &[] });
-        self.write_layer(layer, batch, Tip { header: Arc::new(header.clone()), id })
+        self.write_layer(layer, batch, Tip { header: Arc::new(header.clone()), id }, Durability::Synced)
     }
 
     /// The last final block.
@@ -250,6 +250,21 @@ impl Store {
         certificate: &[u8],
         receipts: &[u8],
     ) -> Result<(), StoreError> {
+        self.commit_as(overlay, block, certificate, receipts, Durability::Synced)
+    }
+
+    /// The same, where a buffered block may be lost with the power, together with all that were committed after it.
+    ///
+    /// It is for whoever takes several blocks from others and can fetch them again: the last one is synced, and with it
+    /// those before it.
+    pub fn commit_as(
+        &self,
+        overlay: &Arc<Overlay>,
+        block: &Block,
+        certificate: &[u8],
+        receipts: &[u8],
+        durability: Durability,
+    ) -> Result<(), StoreError> {
         let _writing = self.writing();
         let (header, id) = (&block.header, block.id());
         let tip = self.tip().ok_or(StoreError::Empty)?;
@@ -268,7 +283,7 @@ impl Store {
 
         let mut batch = state_rows(layer);
         block_rows(&mut batch, header, &bytes);
-        self.write_layer(layer, batch, Tip { header: Arc::new(header.clone()), id })
+        self.write_layer(layer, batch, Tip { header: Arc::new(header.clone()), id }, durability)
     }
 
     /// The id of block 0.
@@ -505,30 +520,39 @@ impl Store {
     }
 
     /// Writes a block and its state in one batch, and then makes it the tip.
-    fn write_layer(&self, layer: &Arc<Layer>, batch: Batch, tip: Tip) -> Result<(), StoreError> {
+    fn write_layer(
+        &self,
+        layer: &Arc<Layer>,
+        batch: Batch,
+        tip: Tip,
+        durability: Durability,
+    ) -> Result<(), StoreError> {
         self.tree().begin(layer);
         self.at_point(CrashPoint::BeforeBatch);
-        if let Err(fault) = self.write_block(batch) {
+        if let Err(fault) = self.write_block(batch, durability) {
             self.tree().abandon();
             return Err(fault.into());
         }
         self.at_point(CrashPoint::AfterBatch);
         self.tree().finish(layer, tip);
-        // The block is final on the disk also where this fails; the node stops, and finds it when it starts again.
-        self.raise_floor()?;
+        // The block is final on the disk also where this fails; the node stops, and finds it when it starts again. What is
+        // not synced is not there yet for the floor.
+        if durability == Durability::Synced {
+            self.raise_floor()?;
+        }
         self.at_point(CrashPoint::AfterMemory);
         Ok(())
     }
 
     /// STO-3: one batch, synced before anybody is told.
-    fn write_block(&self, batch: Batch) -> Result<(), Fault> {
+    fn write_block(&self, batch: Batch, durability: Durability) -> Result<(), Fault> {
         #[cfg(feature = "canary")]
         let batch = crate::canary::split(self.shared.options.canary, batch, |first| {
             self.write(first, Durability::Synced)?;
             self.at_point(CrashPoint::BetweenBatches);
             Ok(())
         })?;
-        self.write(batch, Durability::Synced)
+        self.write(batch, durability)
     }
 
     fn at(&self, space: Space, height: Height) -> Result<Option<Vec<u8>>, Fault> {

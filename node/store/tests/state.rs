@@ -352,3 +352,36 @@ fn a_page_below_a_first_one_that_is_missing_or_belongs_nowhere_is_named() {
     demand(&free.to_be_bytes(), some.clone(), "is below no other");
     demand(&[0xff; 9], some, "is below no other");
 }
+
+// STO-3: what was not synced is lost from the end, and a later sync keeps all before it.
+#[test]
+fn buffered_blocks_are_lost_from_the_end_alone() {
+    let delta = |name: u64| -> Delta { [(key(name), Some(vec![1]))].into_iter().collect() };
+    for seed in 0..32 {
+        let kv = Arc::new(MemKv::new());
+        let chain = Chain::begin(kv.clone(), Options::default(), &delta(0)).expect("a new chain");
+        let commit = |name: u64, durability| {
+            let overlay = chain.store.overlay(None, &delta(name)).expect("grown");
+            let block = chain.next_block(&overlay, Vec::new());
+            chain.store.commit_as(&overlay, &block, b"", b"", durability).expect("committed");
+        };
+        for (name, durability) in [
+            (1, Durability::Buffered),
+            (2, Durability::Buffered),
+            (3, Durability::Synced),
+            (4, Durability::Buffered),
+            (5, Durability::Buffered),
+        ] {
+            commit(name, durability);
+        }
+        let before = chain.store.tip().expect("a tip");
+        assert_eq!(before.height(), Height(5));
+        drop(chain);
+        kv.crash(seed);
+        let store = Store::open(kv, Options::default()).expect("a crash never prevents a start");
+        let height = store.tip().expect("a tip").height().0;
+        assert!((3..=5).contains(&height), "seed {seed}: {height}");
+        let model = (0..=height).map(|name| (key(name), vec![1])).collect();
+        demand_state(&store, &model, &[key(0), key(3), key(5)]).expect("the state of its tip");
+    }
+}

@@ -33,6 +33,8 @@ pub struct Devnet {
     pub faucet: String,
     /// The height at which it started.
     pub height: u64,
+    /// Where other nodes reach it; nothing where it is several nodes.
+    pub p2p: Vec<String>,
 }
 
 impl Devnet {
@@ -43,20 +45,44 @@ impl Devnet {
 
     /// The same for a network of another chain spec.
     pub fn start_network(network: &str, dir: &Path) -> Self {
-        Self::start_with(&["--network", network], dir)
+        Self::start_with(dir, if network == "devnet" { &["--validators", "1"] } else { &["--network", network] })
     }
 
     /// Throws what is in the folder away, and starts from the beginning.
     pub fn start_fresh(dir: &Path) -> Self {
-        Self::start_with(&["--fresh"], dir)
+        Self::start_with(dir, &["--validators", "1", "--fresh"])
     }
 
-    fn start_with(args: &[&str], dir: &Path) -> Self {
+    /// The same with options of its own.
+    pub fn start_with(dir: &Path, options: &[&str]) -> Self {
+        let process = Command::new(binary())
+            .args(["devnet", "--json", "--listen", "127.0.0.1:0", "--dir"])
+            .arg(dir)
+            .args(options)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        Self::ready(process)
+    }
+
+    /// The one that a newcomer starts: four validators in processes of their own, in the data directory.
+    pub fn four(data: &Path) -> Self {
         let process = Command::new(binary())
             .args(["devnet", "--json", "--listen", "127.0.0.1:0"])
-            .args(args)
-            .arg("--dir")
+            .env("CPC_DATA_DIR", data)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        Self::ready(process)
+    }
+
+    /// A follower: a node without a seat, which knows a chain spec and the address of one other node.
+    pub fn follow(network: &str, dir: &Path, boot: &str) -> Self {
+        let process = Command::new(binary())
+            .args(["--json", "--network", network, "node", "run", "--listen", "127.0.0.1:0"])
+            .args(["--p2p-listen", "/ip4/127.0.0.1/tcp/0", "--boot", boot, "--dir"])
             .arg(dir)
+            .env("CPC_LOGS_LEVEL", "warn")
             .stdout(Stdio::piped())
             .spawn()
             .expect("the binary starts");
@@ -70,7 +96,9 @@ impl Devnet {
         let ready: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line:?}: {error}"));
         let text = |field: &str| ready[field].as_str().unwrap_or_else(|| panic!("{field} in {line}")).to_owned();
         let height = ready["height"].as_u64().expect("a height");
-        Self { process, url: text("url"), genesis: text("genesis"), faucet: text("faucet"), height }
+        let listed = ready["p2p"].as_array().cloned().unwrap_or_default();
+        let p2p = listed.iter().filter_map(|address| address.as_str().map(str::to_owned)).collect();
+        Self { process, url: text("url"), genesis: text("genesis"), faucet: text("faucet"), height, p2p }
     }
 
     /// Asks it to stop, as Ctrl-C does, and waits until it has.
@@ -91,6 +119,14 @@ impl Devnet {
     pub fn kill(mut self) {
         self.process.kill().expect("our own child");
         self.process.wait().expect("our own child");
+    }
+
+    /// Ends it without a word, and demands that the processes that it has started end too.
+    pub fn kill_and_wait_for_its_children(mut self) {
+        self.process.kill().expect("our own child");
+        self.process.wait().expect("our own child");
+        let status = format!("{}/livez", self.url);
+        until("the end of its children", || ureq::get(&status).call().is_err().then_some(()));
     }
 
     /// Reads JSON from its API, with the status.
@@ -139,9 +175,14 @@ impl Devnet {
 
     /// Waits until it has made blocks up to a height.
     pub fn reach(&self, height: u64) {
+        self.reach_within(height, PATIENCE);
+    }
+
+    /// The same where that takes longer.
+    pub fn reach_within(&self, height: u64, patience: Duration) {
         let start = Instant::now();
         while self.tip() < height {
-            assert!(start.elapsed() < PATIENCE, "no block {height}");
+            assert!(start.elapsed() < patience, "no block {height}");
             pause();
         }
     }
@@ -194,6 +235,7 @@ impl Validators {
             .args(["node", "run", "--listen", "127.0.0.1:0", "--known-seat", &n.to_string()])
             .args(["--interval-ms", &self.interval_ms.to_string(), "--dir"])
             .arg(self.dir.join(format!("node-{n}")))
+            .env("CPC_LOGS_LEVEL", "warn")
             .stdout(Stdio::piped())
             .spawn()
             .expect("the binary starts");
@@ -232,6 +274,18 @@ impl Validators {
     /// Asks all to stop, and waits until they have.
     pub fn stop(self) {
         self.nodes.into_iter().flatten().for_each(Devnet::stop);
+    }
+}
+
+/// Looks until there is something to see, and demands that there is.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(start.elapsed() < PATIENCE, "{what} never came");
+        pause();
     }
 }
 

@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use cpc_e2e::{Devnet, FakeNode, binary, cpc, fails, succeeds};
 use cpc_primitives::tx::SignedTx;
@@ -23,7 +24,11 @@ fn path_of_the_readme() -> String {
 #[test]
 fn the_path_of_the_readme_works_as_it_is_written() {
     let home = tempfile::tempdir().expect("a folder");
-    let devnet = Devnet::start(&home.path().join("devnet"));
+    let begun = Instant::now();
+    let devnet = Devnet::four(home.path());
+    let listening = begun.elapsed();
+    devnet.reach(1);
+    println!("four validators listen after {listening:.1?}, block 1 is final after {:.1?}", begun.elapsed());
     let script = path_of_the_readme();
     for step in ["keys create", "faucet request", "tx send", "query balance", "--proof", "genesis hash", "cpc verify"] {
         assert!(script.contains(step), "the path of the README has no {step:?}:\n{script}");
@@ -47,7 +52,19 @@ fn the_path_of_the_readme_works_as_it_is_written() {
     assert_eq!(succeeds(home.path(), &url, &["query", "balance", "alice"]), "89.999954 CPC");
     assert!(said.contains("holds 89.999954 CPC after block"), "{said}");
     assert!(words.contains(&format!("Verified against genesis {}", devnet.genesis)), "{words}");
+
+    // The folder is the network's: it goes on from there, and another number of validators is another network.
+    let height = devnet.tip();
     devnet.stop();
+    let dir = home.path().join("devnet").display().to_string();
+    let one = ["devnet", "--listen", "127.0.0.1:0", "--validators", "1"];
+    fails(home.path(), "", &one, 4, "holds a devnet of 4 validators, not of 1");
+    let again = Devnet::four(home.path());
+    assert!(again.height >= height, "block {height} was final and is gone: {}", again.height);
+    again.reach(again.height + 1);
+    assert_eq!(succeeds(home.path(), &again.url, &["query", "balance", "bob"]), "10 CPC");
+    fails(home.path(), "", &["devnet", "--listen", "127.0.0.1:0", "--dir", &dir], 10, "another process uses");
+    again.kill_and_wait_for_its_children();
 }
 
 #[test]

@@ -7,13 +7,15 @@ use std::time::Instant;
 
 use cpc_engine::{ExecuteError, Seat, Slot, Tip};
 use cpc_ledger::{
-    BlockError, Context, Delta, Receipt, Reject, Session, StateRead, TxError, VerifiedTx, beacon_due, opened,
+    BLOCK_OVERHEAD_BYTES, BlockError, Context, Delta, Receipt, Reject, Session, StateRead, TxError, VerifiedTx,
+    beacon_due, opened,
 };
 use cpc_light::ConflictingVotes;
 use cpc_primitives::codec::encode;
 use cpc_primitives::hash_chain::HashChain;
+use cpc_primitives::kv::Durability;
 use cpc_primitives::state::StateKey;
-use cpc_primitives::{Block, BlockId, Bounded, Epoch, Fault, Header, Height, PublicKey};
+use cpc_primitives::{Block, BlockId, Bounded, Epoch, Fault, Header, Height, PublicKey, TxHash};
 use cpc_store::{Base, Overlay, StoreError};
 
 use super::{Chain, Receipts};
@@ -33,6 +35,8 @@ struct Candidate {
     /// What the overlay changes: in the state after the parent, or, where the way down was too long, in the final one.
     delta: Delta,
     over_final: bool,
+    /// The hashes of its transactions: those that are built on it leave them out.
+    hashes: Vec<TxHash>,
 }
 
 /// The executed blocks that are not final.
@@ -287,7 +291,8 @@ impl Chain {
             executed.check(header, overlay.root()).map_err(|error| Self::judge(&ground, header.parent, error))?;
         let receipts = receipts_of(applied.into_parts().2)?;
         let over_final = ground.overlay().is_none();
-        self.candidates().insert(Candidate { block: Arc::new(block.clone()), overlay, receipts, delta, over_final });
+        let (block, hashes) = (Arc::new(block.clone()), txs.iter().map(VerifiedTx::hash).collect());
+        self.candidates().insert(Candidate { block, overlay, receipts, delta, over_final, hashes });
         self.metrics.block_apply.observe(begun.elapsed().as_secs_f64());
         Ok(())
     }
@@ -306,10 +311,10 @@ impl Chain {
         let beacon = beacon.map_err(ExecuteError::Fault)?;
         let context = Context { epoch, view, parent_view, time, proposer, beacon };
         let start = Instant::now();
-        let waiting = self.waiting_in(&parent_id);
-        let room = if depth < DEPTH_FULL { self.params().block_bytes_max as usize } else { 0 };
-        let candidates = self.pending().candidates(room);
-        let candidates: Vec<VerifiedTx> = candidates.into_iter().filter(|tx| !waiting.contains(&tx.hash())).collect();
+        let taken = self.waiting_in(&parent_id);
+        let (bytes_max, gas_max) = (self.params().block_bytes_max as usize, self.params().block_gas_max);
+        let room = if depth < DEPTH_FULL { bytes_max.saturating_sub(BLOCK_OVERHEAD_BYTES) } else { 0 };
+        let candidates = self.pool().candidates(room, gas_max, &taken);
         let begun = Session::begin(self.params(), &ground, &parent, context);
         let mut session = begun.map_err(|error| Self::judge(&ground, parent_id, error))?;
         session.prepare(&candidates).map_err(|fault| Self::judge(&ground, parent_id, fault.into()))?;
@@ -340,25 +345,32 @@ impl Chain {
         let block = Block { header: executed.header(overlay.root()), txs };
         let receipts = receipts_of(receipts)?;
         let over_final = ground.overlay().is_none();
-        self.candidates().insert(Candidate { block: Arc::new(block.clone()), overlay, receipts, delta, over_final });
+        let hashes = chosen.iter().map(VerifiedTx::hash).collect();
+        let kept = Arc::new(block.clone());
+        self.candidates().insert(Candidate { block: kept, overlay, receipts, delta, over_final, hashes });
         self.metrics.block_apply.observe(start.elapsed().as_secs_f64());
         Ok(block)
     }
 
     /// The transactions of the blocks that are not final and under this one: they are not to be built in twice.
-    fn waiting_in(&self, id: &BlockId) -> BTreeSet<cpc_primitives::TxHash> {
+    fn waiting_in(&self, id: &BlockId) -> BTreeSet<TxHash> {
         let candidates = self.candidates();
         let mut hashes = BTreeSet::new();
         let mut next = *id;
         while let Some(candidate) = candidates.by_id.get(&next) {
-            hashes.extend(candidate.block.txs.iter().map(cpc_primitives::tx::SignedTx::hash));
+            hashes.extend(candidate.hashes.iter().copied());
             next = candidate.block.header.parent;
         }
         hashes
     }
 
     /// Commits a final block.
-    fn commit_block(&self, block: &Block, certificate: Option<&[u8]>) -> Result<(), Fault> {
+    fn commit_block(
+        &self,
+        block: &Block,
+        certificate: Option<&[u8]>,
+        durability: Durability,
+    ) -> Result<(), Fault> {
         let id = block.id();
         if block.header.height <= self.tip().height() {
             return self.committed_before(block.header.height, id);
@@ -376,14 +388,26 @@ impl Chain {
             (Arc::clone(&candidate.overlay), candidate.receipts.clone())
         };
         let begun = Instant::now();
-        self.store.commit(&overlay, block, certificate.unwrap_or_default(), &receipts).map_err(
-            |error| match error {
-                StoreError::Fault(fault) => fault,
-                other => Fault::Invariant { detail: other.to_string() },
-            },
-        )?;
+        let committed = self.store.commit_as(&overlay, block, certificate.unwrap_or_default(), &receipts, durability);
+        committed.map_err(|error| match error {
+            StoreError::Fault(fault) => fault,
+            other => Fault::Invariant { detail: other.to_string() },
+        })?;
         self.settle(block)?;
         self.measure(block, &receipts, begun.elapsed());
+        Ok(())
+    }
+
+    /// Commits blocks that a quorum calls final, in their order; the certificate is that of the last one.
+    ///
+    /// It is for whoever follows agreement without a part in it: nobody else writes to this chain.
+    pub fn extend(&self, blocks: &[Block], certificate: &[u8]) -> Result<(), Fault> {
+        for (place, block) in blocks.iter().enumerate() {
+            let is_last = place.saturating_add(1) == blocks.len();
+            // One sync for all of them: what a loss of power takes is fetched again (STO-3).
+            let durability = if is_last { Durability::Synced } else { Durability::Buffered };
+            self.commit_block(block, is_last.then_some(certificate), durability)?;
+        }
         Ok(())
     }
 
@@ -394,13 +418,7 @@ impl Chain {
             StoreError::Fault(fault) => fault,
             other => Fault::Invariant { detail: other.to_string() },
         })?;
-        let mut pending = self.pending();
-        for tx in block.txs.iter() {
-            if let Some(next) = tx.body.nonce.next() {
-                pending.settle(&tx.sender_address(), next);
-            }
-        }
-        drop(pending);
+        self.settle_waiting(block)?;
         // Freed when nobody waits for the lock any more.
         let gone = self.candidates().settle(block.id());
         drop(gone);
@@ -428,7 +446,8 @@ impl Chain {
             // Nothing that comes can heal it, except money, and whoever sends money can send this again.
             _ => {
                 tracing::info!(hash = %tx.hash(), %reject, "transaction no longer holds and is dropped");
-                self.pending().remove(&tx.sender(), tx.tx().body.nonce);
+                self.pool().remove(&tx.hash());
+                self.metrics.departed("invalid", 1);
             }
         }
     }
@@ -474,7 +493,7 @@ impl cpc_engine::Chain for Chain {
     }
 
     fn commit(&self, block: &Block, certificate: Option<&[u8]>) -> Result<(), Fault> {
-        self.commit_block(block, certificate)
+        self.commit_block(block, certificate, Durability::Synced)
     }
 
     fn block(&self, height: Height) -> Result<Option<Vec<u8>>, Fault> {

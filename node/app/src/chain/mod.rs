@@ -1,17 +1,20 @@
 //! One chain on one disk: what the API reads, what agreement builds on, and the only writer of the store.
 
 mod agreement;
-pub mod pending;
 mod proofs;
 mod reads;
+#[cfg(test)]
+pub(crate) mod tests;
+mod waiting;
 
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cpc_genesis::{Genesis, known_key};
-use cpc_ledger::{Params, Receipt, Reject, StateRead, Supply, TRANSFER_GAS, VerifiedTx, Verifier};
+use cpc_ledger::{Params, Receipt, Reject, StateRead, Supply, TRANSFER_GAS, Verifier};
 use cpc_light::EpochLink;
+use cpc_mempool::{Limits, Mempool, Refused};
 use cpc_primitives::codec::decode;
 use cpc_primitives::hash_chain::HashChain;
 use cpc_primitives::kv::Kv;
@@ -24,16 +27,16 @@ use cpc_store::{
     tx_events,
 };
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::api::dto::TxView;
 use crate::metrics::Metrics;
 use agreement::Candidates;
-use pending::{Pending, Refused};
 use reads::RecentBlocks;
 
 pub use proofs::{NoProof, ProvenAccount};
-pub use reads::{Admitted, EpochSeats, Fate};
+pub use reads::{EpochSeats, Fate};
+pub use waiting::{Admitted, Source, TOLD_MAX};
 
 /// Signatures that were checked are remembered so many at a time.
 const VERIFIED_MAX: usize = 200_000;
@@ -58,7 +61,10 @@ pub struct Chain {
     store: Store,
     index: Index,
     verifier: Verifier,
-    pending: Mutex<Pending>,
+    /// The transactions that wait for a block.
+    pool: Mutex<Mempool>,
+    /// Where other nodes are told of them.
+    news: Mutex<Option<mpsc::Sender<Vec<TxHash>>>>,
     candidates: Mutex<Candidates>,
     /// Told when a block was executed.
     executed: Condvar,
@@ -116,10 +122,7 @@ impl Admission {
             Self::Rule(Reject::GasLimit { .. }) => "gas_limit_too_low",
             Self::Rule(Reject::Nonce(_) | Reject::NonceExhausted) => "wrong_nonce",
             Self::Rule(_) => "invalid_transaction",
-            Self::Place(Refused::Underpriced { .. }) => "underpriced",
-            Self::Place(Refused::Overdrawn { .. }) => "insufficient_funds",
-            Self::Place(_) => "wrong_nonce",
-            Self::Full(_) => "too_many_pending",
+            Self::Place(refused) | Self::Full(refused) => waiting::code(refused),
             Self::Fault(_) => "unavailable",
         }
     }
@@ -130,7 +133,11 @@ impl Admission {
             Self::Rule(Reject::Chain(_)) => "sign for the chain id that GET /api/v1/params says",
             Self::Rule(Reject::GasPrice { .. } | Reject::GasLimit { .. }) => "GET /api/v1/params says what is needed",
             Self::Rule(Reject::CannotPay { .. }) => "the account needs the amount and gas limit x gas price",
+            Self::Place(Refused::Underpriced { .. }) => "pay more a gas to replace the one that waits",
+            Self::Place(Refused::Overdrawn { .. }) => "the account needs what all its waiting transactions may cost",
             Self::Rule(Reject::Nonce(_)) | Self::Place(_) => "GET /api/v1/accounts/{address} says the next nonce",
+            Self::Full(Refused::Full { .. }) => "pay more a gas, or send it again later",
+            Self::Full(_) => "send it again when others of this sender are in a block",
             _ => "",
         }
     }
@@ -235,7 +242,8 @@ impl Chain {
             store,
             index,
             verifier: Verifier::new(VERIFIED_MAX),
-            pending: Mutex::default(),
+            pool: Mutex::new(Mempool::new(Limits::default())),
+            news: Mutex::default(),
             candidates: Mutex::default(),
             executed: Condvar::new(),
             beacon: OnceLock::new(),
@@ -247,6 +255,13 @@ impl Chain {
         chain.index.catch_up(u64::MAX)?;
         chain.announce(chain.tip().header.height);
         Ok(chain)
+    }
+
+    /// With other limits on what waits for a block; called before anything waits.
+    #[must_use]
+    pub fn with_pool(mut self, limits: Limits) -> Self {
+        self.pool = Mutex::new(Mempool::new(limits));
+        self
     }
 
     /// The disk under the chain, for what agreement keeps beside it.
@@ -330,7 +345,7 @@ impl Chain {
     ///
     /// It leaves the waiting ones after the index has it, and is looked for in this order, so that it is never missed.
     pub fn transaction(&self, hash: &TxHash) -> Result<Option<TxView>, Fault> {
-        if let Some(tx) = self.pending().get(hash) {
+        if let Some(tx) = self.pool().get(hash) {
             return Ok(Some(TxView::pending(tx.tx())));
         }
         let Some(place) = self.index.tx_by_hash(hash)?.found else { return Ok(None) };
@@ -364,25 +379,6 @@ impl Chain {
         Ok(Kept { block, receipts })
     }
 
-    /// Checks a transaction against the state after the last final block, and keeps it for the next.
-    pub fn admit(&self, tx: SignedTx) -> Result<(), Admission> {
-        let tx = self.verifier.verify(vec![tx]).map_err(|_| Admission::Signature)?.remove(0);
-        self.keep(tx)
-    }
-
-    fn keep(&self, tx: VerifiedTx) -> Result<(), Admission> {
-        cpc_ledger::admit(self.params(), &tx).map_err(Admission::Rule)?;
-        let account = self.account(&tx.sender())?.0.unwrap_or_default();
-        let (gas_limit, gas_price) = (tx.tx().body.gas_limit, tx.tx().body.gas_price);
-        if gas_price.checked_mul(gas_limit.0).is_none_or(|fee| fee > account.balance) {
-            return Err(Admission::Rule(Reject::CannotPay { balance: account.balance, gas_limit, gas_price }));
-        }
-        self.pending().insert(tx, &account).map_err(|refused| match refused {
-            Refused::Full { .. } => Admission::Full(refused),
-            _ => Admission::Place(refused),
-        })
-    }
-
     /// A signed transfer from the faucet, and how much it gives.
     pub fn faucet(&self, to: Address, amount: Option<Amount>) -> Result<(SignedTx, Amount), FaucetError> {
         let address = self.genesis.spec.faucet.ok_or(FaucetError::None)?;
@@ -405,7 +401,7 @@ impl Chain {
             return Err(FaucetError::Busy { pause: FAUCET_PAUSE });
         }
         // Gifts that wait for their block have used the nonces from the account's own on.
-        let waiting = u64::try_from(self.pending().ready(&address)).unwrap_or(u64::MAX);
+        let waiting = u64::try_from(self.pool().ready(&address)).unwrap_or(u64::MAX);
         let nonce = state.next.max(Nonce(next.0.saturating_add(waiting)));
         let nonce = if waiting == 0 { next } else { nonce };
         state.next = Nonce(nonce.0.saturating_add(1));
@@ -437,20 +433,6 @@ impl Chain {
         let counted = cpc_ledger::recount(entries.into_iter()).map_err(|fault| fault.to_string())?;
         let (kept, _) = self.supply().map_err(|fault| fault.to_string())?;
         if counted == kept { Ok(()) } else { Err(format!("counted {counted:?}, kept {kept:?}")) }
-    }
-
-    /// Transactions that wait for a block.
-    pub fn pending_count(&self) -> usize {
-        self.pending().count()
-    }
-
-    /// An account's transactions that can go into the next block.
-    pub fn pending_ready(&self, address: &Address) -> usize {
-        self.pending().ready(address)
-    }
-
-    fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.pending.lock().expect("no holder of this lock panics")
     }
 
     /// Whether this node does its work, check by check.

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use cpc_ledger::{Receipt, Seats};
 use cpc_primitives::codec::decode;
-use cpc_primitives::tx::SignedTx;
-use cpc_primitives::{Block, Epoch, Fault, Height, TxHash, TxId};
+use cpc_primitives::tx::{Registration, SignedTx};
+use cpc_primitives::{Block, Epoch, Fault, Height, TxHash};
 use cpc_store::{Place, RECEIPTS_BYTES_MAX, StoreError};
 use tokio::sync::watch;
 
-use super::{Admission, Chain, Kept, Page, Receipts};
+use super::{Chain, Kept, Page, Receipts};
 use crate::api::dto::TxView;
 
 /// Blocks that are kept decoded at most: receipts are read back from the newest ones.
@@ -20,17 +20,6 @@ const RECENT_BLOCKS_MAX: usize = 16;
 const RECENT_TXS_MAX: usize = 100_000;
 /// Blocks that one page of transactions looks into at most: a chain may be empty for a long time.
 const PAGE_BLOCKS_MAX: u64 = 256;
-
-/// A transaction that was offered, and what came of it.
-#[derive(Debug)]
-pub struct Admitted {
-    /// The hash of its signed bytes.
-    pub hash: TxHash,
-    /// Its id.
-    pub id: TxId,
-    /// Whether it waits for a block now.
-    pub outcome: Result<(), Admission>,
-}
 
 /// What became of a transaction that is known here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,29 +63,21 @@ impl Chain {
     /// Counts a block that became final, with how long it took to the disk.
     pub(super) fn measure(&self, block: &Block, receipts: &[u8], took: Duration) {
         self.metrics.block_commit.observe(took.as_secs_f64());
+        // The views between a block and its parent are attempts whose leaders made no block that became final. The
+        // parent's view is 0 where it is of an earlier epoch.
+        let rounds = block.header.view.0.saturating_sub(block.header.parent_view.0);
+        self.metrics.consensus_rounds.inc_by(rounds);
+        self.metrics.consensus_missed_blocks.inc_by(rounds.saturating_sub(1));
         if let Ok(receipts) = decode::<Receipts>(receipts, RECEIPTS_BYTES_MAX) {
             self.metrics.count_txs(&block.txs, &receipts);
         }
     }
 
-    /// Checks many transactions at once, their signatures in one batch, and keeps the good ones for the next block.
-    pub fn admit_each(&self, txs: Vec<SignedTx>) -> Vec<Admitted> {
-        // A transaction is refused by its bytes also where its signature is bad.
-        let names: Vec<TxId> = txs.iter().map(SignedTx::id).collect();
-        let verdicts = self.verifier.verify_each(txs).into_iter().zip(names);
-        verdicts
-            .map(|(verdict, id)| match verdict {
-                Err(culprit) => Admitted { hash: culprit.hash, id, outcome: Err(Admission::Signature) },
-                Ok(tx) => Admitted { hash: tx.hash(), id, outcome: self.keep(tx) },
-            })
-            .collect()
-    }
-
     /// What became of transactions, in the order of the question; nothing where one is not known here.
     pub fn fates(&self, hashes: &[TxHash]) -> Result<Vec<Option<Fate>>, Fault> {
         let mut fates: Vec<Option<Fate>> = {
-            let pending = self.pending();
-            hashes.iter().map(|hash| pending.get(hash).map(|_| Fate::Pending)).collect()
+            let pool = self.pool();
+            hashes.iter().map(|hash| pool.get(hash).map(|_| Fate::Pending)).collect()
         };
         // Each block is read once, however many of its transactions are asked for.
         let mut blocks: BTreeMap<Height, Arc<Kept>> = BTreeMap::new();
@@ -155,23 +136,30 @@ impl Chain {
         Ok(EpochSeats { epoch, seats, height })
     }
 
+    /// What the validators of the running epoch and of the next one have registered.
+    pub fn registrations(&self) -> Result<Vec<Registration>, Fault> {
+        let epoch = self.tip().header.epoch;
+        let read = |state: &super::Latest<'_>| {
+            let mut found = BTreeMap::new();
+            for epoch in [Some(epoch), epoch.next()].into_iter().flatten() {
+                let seats = cpc_ledger::seats(state, epoch)?;
+                for seat in seats.iter().flat_map(|seats| seats.seats()) {
+                    if let Some(validator) = cpc_ledger::validator(state, &seat.account)? {
+                        found.insert(seat.account, validator.registration);
+                    }
+                }
+            }
+            Ok(found.into_values().collect())
+        };
+        Ok(self.at_tip(read)?.0)
+    }
+
     /// The lowest block of this disk.
     pub fn lowest(&self) -> Result<Height, Fault> {
         self.store.lowest().map_err(|error| match error {
             StoreError::Fault(fault) => fault,
             other => Fault::Damaged { detail: other.to_string() },
         })
-    }
-
-    /// How many transactions wait, and how many bytes they have.
-    pub fn pending_size(&self) -> (usize, usize) {
-        let pending = self.pending();
-        (pending.count(), pending.bytes())
-    }
-
-    /// Some of the transactions that wait, by sender and nonce.
-    pub fn waiting(&self, limit: usize) -> Vec<TxView> {
-        self.pending().iter().take(limit).map(|tx| TxView::pending(tx.tx())).collect()
     }
 
     fn has(&self, height: Height) -> Result<bool, Fault> {

@@ -2,21 +2,28 @@
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::Write;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use cpc_genesis::Genesis;
 use cpc_light::limits::PROOF_FILE_BYTES_MAX;
-use cpc_primitives::Fault;
+use cpc_primitives::hash::hex;
+use cpc_primitives::{Epoch, Fault, PublicKey};
 use cpc_store::{Options, RocksOptions, Store, StoreError};
+use zeroize::Zeroizing;
 
 use super::{Context, Exit, Failure, read_bounded};
 use crate::chain::Chain;
+use crate::node::VotesFrom;
 
 /// The file that one process holds as long as it uses the folder.
 const LOCK: &str = "cpc.lock";
 /// The folder of the store inside it.
-const STORE: &str = "chain";
+pub(super) const STORE: &str = "chain";
+/// Bytes of the file that says from which epoch on a key votes.
+const SIGNER_BYTES_MAX: usize = 32;
+/// The key that names a node without a seat on the network plane.
+const NETWORK_KEY: &str = "network.key";
 /// The folder of the votes that were cast from here.
 const VOTES: &str = "votes";
 /// The proof that the first block which is kept was final: where a chain began from a snapshot.
@@ -113,9 +120,61 @@ impl ChainDir {
             .map_err(|error| Failure::new(Exit::Failed, format!("{} cannot be removed: {error}", path.display())))
     }
 
+    /// The secret of the key that names a node without a seat to others; made where the folder has none.
+    pub fn network_secret(&self) -> Result<[u8; 32], Failure> {
+        let path = self.path.join(NETWORK_KEY);
+        if !path.exists() {
+            let mut seed = Zeroizing::new([0; 32]);
+            getrandom::fill(seed.as_mut_slice())
+                .map_err(|error| Failure::new(Exit::Failed, format!("this machine has no randomness: {error}")))?;
+            let write = || {
+                let mut file = File::options().create_new(true).write(true).mode(0o600).open(&path)?;
+                file.write_all(Zeroizing::new(hex(seed.as_slice())).as_bytes())?;
+                file.sync_all()
+            };
+            write().map_err(|error| {
+                Failure::new(Exit::Failed, format!("{} cannot be written: {error}", path.display()))
+            })?;
+        }
+        Ok(*crate::keystore::read_seed(&path)?.seed())
+    }
+
+    /// From which epoch on a key may vote here: what its owner says, else what this folder has kept of it.
+    pub fn votes_from(&self, key: &PublicKey, said: Option<Epoch>) -> Result<VotesFrom, Failure> {
+        if let Some(epoch) = said {
+            self.keep_votes_from(key, epoch)?;
+            return Ok(VotesFrom::Epoch(epoch));
+        }
+        let path = self.signer_file(key);
+        let bytes = match read_bounded(&path, SIGNER_BYTES_MAX, Exit::Damaged) {
+            Ok(bytes) => bytes,
+            // SAFE-6: a key that is new here may have voted elsewhere.
+            Err(failure) if failure.code == Exit::NotFound => return Ok(VotesFrom::Next(self.keeper(key))),
+            Err(failure) => return Err(failure),
+        };
+        let epoch = std::str::from_utf8(&bytes).ok().and_then(|text| text.trim_end().parse().ok());
+        let damaged = || Failure::new(Exit::Damaged, format!("{} is no number of an epoch", path.display()));
+        epoch.map(|epoch| VotesFrom::Epoch(Epoch(epoch))).ok_or_else(damaged)
+    }
+
+    fn keeper(&self, key: &PublicKey) -> Box<dyn FnOnce(Epoch) -> std::io::Result<()> + Send> {
+        let path = self.signer_file(key);
+        Box::new(move |epoch| write_signer(&path, epoch))
+    }
+
+    fn keep_votes_from(&self, key: &PublicKey, epoch: Epoch) -> Result<(), Failure> {
+        let path = self.signer_file(key);
+        write_signer(&path, epoch)
+            .map_err(|error| Failure::new(Exit::Failed, format!("{} cannot be written: {error}", path.display())))
+    }
+
+    fn signer_file(&self, key: &PublicKey) -> PathBuf {
+        self.path.join(format!("signer-{key}"))
+    }
+
     /// Opens the chain of a network, and begins it where the folder is new.
-    pub fn open_chain(&self, network: &str) -> Result<Chain, Failure> {
-        let (_, text, genesis) = super::genesis::load(network)?;
+    pub fn open_chain(&self, context: &Context) -> Result<Chain, Failure> {
+        let (_, text, genesis) = super::genesis::load_of(context)?;
         self.open_loaded(genesis, text)
     }
 
@@ -135,6 +194,16 @@ impl ChainDir {
         let store = Store::open_dir(&self.path.join(STORE), RocksOptions::default(), Options::default());
         store.map_err(|error| store_failure(&error))
     }
+}
+
+/// Keeps from which epoch on a key may vote, whole or not at all.
+fn write_signer(path: &Path, epoch: Epoch) -> std::io::Result<()> {
+    let part = path.with_extension("part");
+    let mut file = File::create(&part)?;
+    file.write_all(format!("{epoch}\n").as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&part, path)?;
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 /// A refusal or a fault of the store, with the exit code that says which kind.
@@ -159,5 +228,58 @@ pub const fn fault_exit(fault: &Fault) -> Exit {
         Fault::Damaged { .. } => Exit::Damaged,
         Fault::DiskFull { .. } => Exit::NotNow,
         Fault::Io { .. } | Fault::Invariant { .. } | Fault::Unsupported { .. } => Exit::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::commands::Output;
+
+    fn context(data_dir: &Path) -> Context {
+        Context {
+            data_dir: data_dir.to_owned(),
+            output: Output::Json,
+            yes: false,
+            no_input: true,
+            quiet: true,
+            config: None,
+            network: "devnet".to_owned(),
+            node: String::new(),
+            timeout: Duration::ZERO,
+        }
+    }
+
+    // SAFE-6: what was found out once, or said, holds at every later start.
+    #[test]
+    fn a_folder_remembers_from_when_on_a_key_votes() {
+        let home = tempfile::tempdir().expect("a folder");
+        let folder = ChainDir::lock(None, &context(home.path())).expect("a new folder");
+        let [first, second] = [1, 2].map(|seed| cpc_primitives::SecretKey::from_seed(&[seed; 32]).public());
+        let VotesFrom::Next(keep) = folder.votes_from(&first, None).expect("no file") else { panic!("it is new here") };
+        keep(Epoch(7)).expect("written");
+        let known = |key| match folder.votes_from(key, None) {
+            Ok(VotesFrom::Epoch(epoch)) => Some(epoch),
+            _ => None,
+        };
+        assert_eq!((known(&first), known(&second)), (Some(Epoch(7)), None));
+        assert!(matches!(folder.votes_from(&second, Some(Epoch(0))), Ok(VotesFrom::Epoch(Epoch(0)))));
+        assert_eq!((known(&first), known(&second)), (Some(Epoch(7)), Some(Epoch(0))));
+        fs::write(folder.signer_file(&first), "soon").expect("written");
+        let failure = folder.votes_from(&first, None).expect_err("it says nothing");
+        assert_eq!(failure.code, Exit::Damaged);
+    }
+
+    #[test]
+    fn a_node_keeps_its_name_on_the_network_plane() {
+        let home = tempfile::tempdir().expect("a folder");
+        let folder = ChainDir::lock(None, &context(home.path())).expect("a new folder");
+        let secret = folder.network_secret().expect("made");
+        assert_eq!(folder.network_secret().expect("read"), secret);
+        assert!(crate::keystore::check_private(&folder.path().join(NETWORK_KEY)).is_ok());
+        let other = ChainDir::lock(Some(&home.path().join("other")), &context(home.path())).expect("a new folder");
+        assert_ne!(other.network_secret().expect("made"), secret);
     }
 }

@@ -37,11 +37,11 @@ pub enum GenesisCommand {
 pub fn run(command: GenesisCommand, context: &Context) -> Result<(), Failure> {
     match command {
         GenesisCommand::Check { file } => {
-            let (name, _, genesis) = load(file.as_deref().unwrap_or(&context.network))?;
+            let (name, _, genesis) = chosen(file.as_deref(), context)?;
             check(&name, &genesis, context)?;
         }
         GenesisCommand::Hash { file } => {
-            let (_, _, genesis) = load(file.as_deref().unwrap_or(&context.network))?;
+            let (_, _, genesis) = chosen(file.as_deref(), context)?;
             match context.output {
                 Output::Json => {
                     context.json(json!({ "network": genesis.spec.name, "genesis": genesis.id().to_string() }))?
@@ -50,7 +50,7 @@ pub fn run(command: GenesisCommand, context: &Context) -> Result<(), Failure> {
             }
         }
         GenesisCommand::Show { file } => {
-            let (_, text, genesis) = load(file.as_deref().unwrap_or(&context.network))?;
+            let (_, text, genesis) = chosen(file.as_deref(), context)?;
             match context.output {
                 Output::Json => context.json(json!({
                     "network": genesis.spec.name,
@@ -62,6 +62,21 @@ pub fn run(command: GenesisCommand, context: &Context) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// The file that was named, or the network of the command line.
+fn chosen(file: Option<&str>, context: &Context) -> Result<(String, String, Genesis), Failure> {
+    file.map_or_else(|| load_of(context), load)
+}
+
+/// The network of the command line. `devnet` is the one that `cpc devnet` has begun under the data directory, where it
+/// has one of its own there.
+pub fn load_of(context: &Context) -> Result<(String, String, Genesis), Failure> {
+    let own = context.data_dir.join(super::devnet::DEVNET).join(super::devnet::SPEC);
+    if context.network.parse() == Ok(Network::Devnet) && own.is_file() {
+        return load(&own.display().to_string());
+    }
+    load(&context.network)
 }
 
 /// A network by its name, or by the path of its chain spec: its name, its text, and block 0.

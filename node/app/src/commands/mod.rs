@@ -14,6 +14,7 @@ pub mod query;
 pub mod render;
 mod root;
 mod run_node;
+mod running;
 pub mod secrets;
 pub mod snapshot;
 pub mod status;

@@ -1,4 +1,4 @@
-//! `cpc node`: runs a validator; asks the node of a folder, as its owner, and stops it.
+//! `cpc node`: runs a node; asks the node of a folder, as its owner, and stops it.
 
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -13,10 +13,10 @@ use crate::control::{Ask, When, ask};
 /// How often a stopping node is looked at.
 const POLL: Duration = Duration::from_millis(50);
 
-/// Runs a validator, and asks and stops the node of a folder on this machine.
+/// Runs a node, and asks and stops the node of a folder on this machine.
 #[derive(Debug, Subcommand)]
 pub(super) enum NodeCommand {
-    /// Runs one validator of a network
+    /// Runs one node of a network: a validator, or a follower
     Run(super::run_node::RunArgs),
     /// Where it is
     Status(FolderArgs),
@@ -31,7 +31,7 @@ pub(super) enum NodeCommand {
 /// Which node.
 #[derive(Debug, Args)]
 pub struct FolderArgs {
-    /// The folder of its chain; `devnet` under the data directory without it
+    /// The folder of its chain; without it the one under the data directory: `node`, or the devnet's first
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -62,7 +62,11 @@ pub(super) fn run(command: NodeCommand, context: &Context) -> Result<(), Failure
 
 impl FolderArgs {
     fn path(&self, context: &Context) -> PathBuf {
-        self.dir.clone().unwrap_or_else(|| context.data_dir.join("devnet"))
+        let devnet = context.data_dir.join(super::devnet::DEVNET);
+        let first = devnet.join("node-0");
+        let known = [context.data_dir.join(super::run_node::NODE), first];
+        // A node that was started is found by its folder; where there is none, the devnet of one validator is meant.
+        self.dir.clone().or_else(|| known.into_iter().find(|dir| dir.is_dir())).unwrap_or(devnet)
     }
 }
 

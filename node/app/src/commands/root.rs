@@ -1,5 +1,6 @@
 //! The command line: the options that every command has, and which command is meant.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use super::tx::TxCommand;
 use super::verify::VerifyArgs;
 use super::worker::WorkerCommand;
 use super::{Context, Exit, Failure, Output};
+use crate::config::{LogFormat, LogLevel, LogsConfig};
 
 /// A chain whose blocks carry the results of real GPU work
 #[derive(Debug, Parser)]
@@ -45,7 +47,7 @@ struct Globals {
     /// Says nothing that is neither an answer nor an error
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// Says more; twice, everything
+    /// Logs more: once what happens, twice how, three times everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
     /// Where keys and chains are kept
@@ -78,7 +80,7 @@ enum Command {
     Devnet(DevnetArgs),
     /// Says where a node is, in one line
     Status(StatusArgs),
-    /// Runs one validator of a network, and asks and stops the node of a folder
+    /// Runs one node of a network, and asks and stops the node of a folder
     #[command(subcommand)]
     Node(NodeCommand),
     /// Makes, lists and uses keys
@@ -128,9 +130,11 @@ enum Command {
 impl Cli {
     /// Runs the command, and turns its failure into words and an exit code.
     pub fn run(self) -> ExitCode {
-        log_to_stderr(self.globals.verbose);
         let output = if self.globals.json { Output::Json } else { Output::Human };
-        let done = self.globals.context().and_then(|context| self.command.run(&context));
+        let done = self.globals.context().and_then(|context| {
+            log_to_stderr(&self.logs(&context)?);
+            self.command.run(&context)
+        });
         match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
@@ -138,6 +142,27 @@ impl Cli {
                 failure.code.into()
             }
         }
+    }
+}
+
+impl Cli {
+    /// What is logged: by a node what its configuration says, by every other command little.
+    fn logs(&self, context: &Context) -> Result<LogsConfig, Failure> {
+        let mut logs = LogsConfig { level: LogLevel::Warn, format: LogFormat::Text };
+        if matches!(self.command, Command::Node(NodeCommand::Run(_)) | Command::Devnet(_)) {
+            let config = context.node_config(&[])?;
+            // A devnet in a terminal speaks to a person: it logs only where that was chosen.
+            let is_service = matches!(self.command, Command::Node(_));
+            let level = if is_service || config.is_chosen("logs.level") { config.logs.level } else { logs.level };
+            logs = LogsConfig { level, ..config.logs };
+        }
+        logs.level = match self.globals.verbose {
+            0 => logs.level,
+            1 => LogLevel::Info,
+            2 => LogLevel::Debug,
+            _ => LogLevel::Trace,
+        };
+        Ok(logs)
     }
 }
 
@@ -227,14 +252,15 @@ fn duration(text: &str) -> Result<Duration, String> {
     total.map(Duration::from_millis).ok_or_else(|| format!("{text:?} is longer than a week"))
 }
 
-fn log_to_stderr(verbose: u8) {
-    let level = match verbose {
-        0 => "warn",
-        1 => "info",
-        _ => "debug",
-    };
-    let filter = tracing_subscriber::EnvFilter::new(format!("warn,cpc={level},tower_http={level}"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+fn log_to_stderr(logs: &LogsConfig) {
+    let level = logs.level.word();
+    let ours = format!("warn,cpc={level},cpc_engine={level},cpc_net={level},tower_http={level}");
+    let filter = tracing_subscriber::EnvFilter::new(ours);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match logs.format {
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().init(),
+    }
 }
 
 fn report(failure: &Failure, output: Output) {

@@ -262,6 +262,7 @@ impl From<KeystoreError> for Failure {
             KeystoreError::PasswordNeeded { .. } => Exit::Usage,
             KeystoreError::WrongPassword { .. } => Exit::VerificationFailed,
             KeystoreError::Damaged { .. } => Exit::Damaged,
+            KeystoreError::InUse { .. } => Exit::NotNow,
             KeystoreError::Exists { .. }
             | KeystoreError::FileExists { .. }
             | KeystoreError::Unusable { .. }
@@ -288,6 +289,7 @@ fn remedy(error: &KeystoreError) -> Option<String> {
             "restore a copy of the file, or import the words under another name".to_owned()
         }
         KeystoreError::Exposed { path, .. } => format!("if nobody has read it: chmod 600 {}", path.display()),
+        KeystoreError::InUse { .. } => "stop it first: a key that votes in two places is slashed".to_owned(),
         KeystoreError::Unusable { .. } | KeystoreError::Io { .. } | KeystoreError::Randomness(_) => return None,
     };
     Some(remedy)

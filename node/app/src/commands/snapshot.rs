@@ -75,7 +75,7 @@ pub fn run(command: SnapshotCommand, context: &Context) -> Result<(), Failure> {
 
 fn create(dir: Option<&Path>, output: &Path, context: &Context) -> Result<(), Failure> {
     let folder = ChainDir::lock_existing(dir, context)?;
-    let chain = folder.open_chain(&context.network)?;
+    let chain = folder.open_chain(context)?;
     let proof = chain.snapshot_proof().map_err(|none| match none {
         NoProof::OnlyGenesis => {
             Failure::new(Exit::NotNow, "there is only block 0, which every node has").hint("wait for a block")

@@ -87,7 +87,7 @@ fn send(args: &SendArgs, context: &Context) -> Result<(), Failure> {
     })?;
     let from = Keystore::open(&context.data_dir).info(&name)?.address;
     // What is signed comes from the network that the user named, never from the node that is asked to send it.
-    let (_, _, genesis) = super::genesis::load(&context.network)?;
+    let (_, _, genesis) = super::genesis::load_of(context)?;
     let params = &genesis.spec.params;
     let client = context.client();
     check_network(&client.get("/api/v1/status")?, &genesis, context)?;

@@ -93,7 +93,7 @@ pub struct StatusArgs {
 /// Builds a transfer that nobody has signed.
 pub(super) fn build(args: &BuildArgs, context: &Context) -> Result<(), Failure> {
     let (from, to) = (address_of(&args.from, context)?, address_of(&args.to, context)?);
-    let (_, _, genesis) = super::genesis::load(&context.network)?;
+    let (_, _, genesis) = super::genesis::load_of(context)?;
     let params = &genesis.spec.params;
     let nonce = match args.nonce {
         Some(nonce) => nonce,
@@ -120,7 +120,7 @@ pub(super) fn build(args: &BuildArgs, context: &Context) -> Result<(), Failure> 
 
 /// Signs what was built, after it has said what that is.
 pub(super) fn sign(args: &SignArgs, context: &Context) -> Result<(), Failure> {
-    let (_, _, genesis) = super::genesis::load(&context.network)?;
+    let (_, _, genesis) = super::genesis::load_of(context)?;
     let Tx::Unsigned(body) = read(&args.file)? else {
         return Err(Failure::new(Exit::Refused, format!("{} is signed already", args.file.display())));
     };

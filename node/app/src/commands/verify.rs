@@ -82,7 +82,7 @@ impl Trust {
     /// PROOF-10: the age counts from where trust began, never from a time that the keys in question signed.
     fn of(verified: &VerifiedProof, context: &Context) -> Self {
         let since = verified.since();
-        let network = super::genesis::load(&context.network).ok().map(|(_, _, genesis)| genesis);
+        let network = super::genesis::load_of(context).ok().map(|(_, _, genesis)| genesis);
         let network = network.filter(|genesis| genesis.id() == verified.anchor().genesis);
         // Everybody knows a devnet's keys, and its block 0 is as old as this program: there, trust does not age.
         let unbonding_ms = network.filter(|_| context.network.parse() != Ok(Network::Devnet)).map(|genesis| {
@@ -150,7 +150,7 @@ pub(super) fn genesis_of(given: Option<&str>, context: &Context) -> Result<Block
         Some(text) => {
             text.parse().map_err(|error| Failure::new(Exit::Usage, format!("{text:?} is not a genesis hash: {error}")))
         }
-        None => Ok(super::genesis::load(&context.network)?.2.id()),
+        None => Ok(super::genesis::load_of(context)?.2.id()),
     }
 }
 

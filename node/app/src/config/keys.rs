@@ -71,12 +71,14 @@ keys! {
     "api.limits.waiting_requests", api.limits.waiting_requests, "requests that wait for a transaction at the same time";
     "api.limits.disk_reads", api.limits.disk_reads, "reads of the disk at the same time";
     "chain.interval", chain.interval, "the time between blocks, instead of the chain spec's; devnets only";
-    "p2p.listen", p2p.listen, "where the network plane listens";
+    "mempool.transactions", mempool.transactions, "transactions that wait for a block at most";
+    "mempool.megabytes", mempool.megabytes, "memory that they take at most";
+    "p2p.listen", p2p.listen, "where the network plane listens; a seat where it has registered";
     "p2p.announce", p2p.announce, "where others reach it, where that is elsewhere";
     "p2p.boot", p2p.boot, "whom it calls first";
-    "consensus.listen", consensus.listen, "where the validators' plane listens";
-    "consensus.leader_timeout", consensus.leader_timeout, "how long a leader may take to propose";
-    "consensus.certification_timeout", consensus.certification_timeout, "how long a proposal may take to be certified";
+    "consensus.listen", consensus.listen, "where the validators' plane listens; where the seat has registered if nobody says it";
+    "consensus.leader_timeout", consensus.leader_timeout, "how long a leader may take to propose, instead of the interval and 1.5 s; alike on all nodes";
+    "consensus.certification_timeout", consensus.certification_timeout, "how long a proposal may take to be certified, instead of 1.5 s more; alike on all nodes";
     "logs.level", logs.level, "from which level on the node logs: error, warn, info, debug, trace";
     "logs.format", logs.format, "text for people, json for programs";
     "metrics.libraries", metrics.libraries, "whether `/metrics` says also what the libraries measure";

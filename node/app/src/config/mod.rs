@@ -12,6 +12,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cpc_mempool::Limits;
+
 use crate::api::ApiSettings;
 
 pub use keys::{KEYS, Key};
@@ -28,6 +30,8 @@ pub struct NodeConfig {
     pub api: ApiConfig,
     /// The making of blocks.
     pub chain: ChainConfig,
+    /// What waits for a block.
+    pub mempool: MempoolConfig,
     /// The plane of transactions, blocks and followers.
     pub p2p: P2pConfig,
     /// The plane of the validators.
@@ -56,6 +60,24 @@ pub struct ChainConfig {
     pub interval: Option<Duration>,
 }
 
+/// What waits for a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MempoolConfig {
+    /// The most transactions.
+    pub transactions: u32,
+    /// The most memory that they take.
+    pub megabytes: u32,
+}
+
+impl MempoolConfig {
+    /// The limits of the pool.
+    pub fn limits(&self) -> Limits {
+        let whole = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+        let bytes_max = whole(self.megabytes).saturating_mul(1 << 20);
+        Limits { count_max: whole(self.transactions), bytes_max, ..Limits::default() }
+    }
+}
+
 /// The plane of transactions, blocks and followers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct P2pConfig {
@@ -72,10 +94,10 @@ pub struct P2pConfig {
 pub struct ConsensusConfig {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// How long a leader may take to propose.
-    pub leader_timeout: Duration,
-    /// How long a proposal may take to be certified.
-    pub certification_timeout: Duration,
+    /// How long a leader may take to propose, where that is not to follow from the time between blocks.
+    pub leader_timeout: Option<Duration>,
+    /// How long a proposal may take to be certified, where that is not to follow from it.
+    pub certification_timeout: Option<Duration>,
 }
 
 /// What the node writes to stderr.
@@ -102,6 +124,13 @@ pub enum LogLevel {
     Trace,
 }
 
+impl LogLevel {
+    /// The word for it.
+    pub fn word(self) -> String {
+        value::Value::write(&self)
+    }
+}
+
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -123,6 +152,7 @@ impl Default for NodeConfig {
         Self {
             api: ApiConfig { listen: SocketAddr::from(([127, 0, 0, 1], 8000)), limits: ApiSettings::default() },
             chain: ChainConfig::default(),
+            mempool: MempoolConfig { transactions: 200_000, megabytes: 512 },
             p2p: P2pConfig {
                 listen: ["/ip4/0.0.0.0/udp/8100/quic-v1", "/ip4/0.0.0.0/tcp/8100"].map(str::to_owned).to_vec(),
                 announce: Vec::new(),
@@ -130,8 +160,8 @@ impl Default for NodeConfig {
             },
             consensus: ConsensusConfig {
                 listen: SocketAddr::from(([0, 0, 0, 0], 8200)),
-                leader_timeout: Duration::from_secs(2),
-                certification_timeout: Duration::from_secs(3),
+                leader_timeout: None,
+                certification_timeout: None,
             },
             logs: LogsConfig { level: LogLevel::Info, format: LogFormat::Text },
             metrics: MetricsConfig { libraries: true },
@@ -260,6 +290,11 @@ impl NodeConfig {
             }
         }
         Ok(())
+    }
+
+    /// Whether somebody chose the value of a key.
+    pub fn is_chosen(&self, key: &str) -> bool {
+        self.origins.contains_key(key)
     }
 
     fn set(&mut self, key: &'static Key, text: &str, origin: Origin) -> Result<(), ConfigError> {

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use cpc_primitives::PublicKey;
+
 use super::name::KeyName;
 
 /// Why the key store refuses or fails.
@@ -65,6 +67,14 @@ pub enum KeystoreError {
         path: PathBuf,
         /// Its permissions.
         mode: u32,
+    },
+    /// A node of this machine votes with the key.
+    #[error("another process votes with the key {key}: it holds {}", path.display())]
+    InUse {
+        /// The key.
+        key: PublicKey,
+        /// What it holds.
+        path: PathBuf,
     },
     /// The operating system refused.
     #[error("cannot {action} {}: {source}", path.display())]

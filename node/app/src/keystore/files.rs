@@ -1,6 +1,6 @@
 //! Files that hold secrets: read within limits, written whole or not at all, and never over another one (KST-9).
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -48,6 +48,25 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), KeystoreError> {
         let _ = fs::remove_file(path);
         KeystoreError::io("write", path)(error)
     })
+}
+
+/// Takes a file for this process, as long as what is returned lives; nothing where another process has it.
+pub(super) fn hold(path: &Path) -> Result<Option<File>, KeystoreError> {
+    let failed = KeystoreError::io("lock", path);
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map_err(&failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// Demands that only its owner can read a file.
+pub fn check_private(path: &Path) -> Result<(), KeystoreError> {
+    match exposure(path)? {
+        0 => Ok(()),
+        mode => Err(KeystoreError::Exposed { path: path.to_owned(), mode: mode | 0o600 }),
+    }
 }
 
 /// The permissions that others than the owner have.

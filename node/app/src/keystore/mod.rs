@@ -13,7 +13,7 @@ mod password;
 mod phrase;
 pub mod statement;
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -24,7 +24,7 @@ use cpc_primitives::{Address, PublicKey, SecretKey};
 
 pub use self::envelope::{EnvelopeError, Lock, PEM_BYTES_MAX, Protection};
 pub use self::error::KeystoreError;
-pub use self::files::{read as read_file, write_new as write_new_file};
+pub use self::files::{check_private, read as read_file, write_new as write_new_file};
 pub use self::name::{KeyName, NAME_LEN_MAX, NameError};
 pub use self::password::{PASSWORD_BYTES_MAX, Password, PasswordError};
 pub use self::phrase::{ACCOUNTS_MAX, COIN_TYPE, KeyPath, PathError, Phrase, PhraseError};
@@ -145,6 +145,14 @@ impl Keystore {
             return Err(KeystoreError::Damaged { path: path.clone(), detail });
         }
         Ok(key)
+    }
+
+    /// Takes a key for this process, as long as what is returned lives: two that vote with it would contradict each
+    /// other (KST-13).
+    pub fn hold(&self, key: &PublicKey) -> Result<File, KeystoreError> {
+        // The lock has the name of the key itself: a copy under another name is the same voter.
+        let path = self.folder.join(format!(".in-use-{key}"));
+        files::hold(&path)?.ok_or_else(|| KeystoreError::InUse { key: *key, path })
     }
 
     /// Puts a key into the store under a name that is free.

@@ -405,3 +405,18 @@ fn a_new_file_is_private_and_takes_no_place_of_another() {
     let nowhere = world.dir.path().join("missing/words");
     assert!(matches!(write_new_file(&nowhere, b"one"), Err(KeystoreError::Io { .. })));
 }
+
+// KST-13: under whatever name a copy of it lies here.
+#[test]
+fn a_key_is_held_by_one_process_at_a_time() {
+    let world = World::new();
+    let (first, copy) = (world.add_plain("first", 1), world.add_plain("copy", 1));
+    let other = world.add_plain("other", 2);
+    let held = world.keys.hold(&first.public).expect("nobody has it");
+    let refused = world.keys.hold(&copy.public).expect_err("it is held").to_string();
+    assert!(refused.contains(&first.public.to_string()) && refused.contains("another process votes"), "{refused}");
+    assert!(world.keys.hold(&other.public).is_ok());
+    drop(held);
+    assert!(world.keys.hold(&copy.public).is_ok());
+    assert_eq!(world.names(), ["copy", "first", "other"]);
+}

@@ -3,6 +3,7 @@
 use cpc_primitives::{BlockId, CodecError, Fault, Height};
 
 use super::wire::{ANSWER_BYTES_ENOUGH, ANSWER_BYTES_MAX, Answer, BLOCKS_MAX, CERTIFICATE_BYTES_MAX, Question, Status};
+use crate::chain::Chain;
 
 /// The blocks of a chain, as its disk has them.
 pub trait Blocks {
@@ -73,4 +74,23 @@ fn range(chain: &impl Blocks, from: Height, to: Height) -> Result<Vec<u8>, Fault
         Some((count, certificate)) => Answer::encode_range(&blocks[..count], &certificate),
         None => nothing(),
     })
+}
+
+impl Blocks for Chain {
+    fn status(&self) -> Result<Status, Fault> {
+        let tip = self.tip();
+        Ok(Status { tip: tip.height(), id: tip.id, lowest: self.lowest()? })
+    }
+
+    fn block_bytes(&self, height: Height) -> Result<Option<Vec<u8>>, Fault> {
+        cpc_engine::Chain::block(self, height)
+    }
+
+    fn certificate(&self, height: Height) -> Result<Option<Vec<u8>>, Fault> {
+        cpc_engine::Chain::certificate(self, height)
+    }
+
+    fn height_of(&self, id: &BlockId) -> Result<Option<Height>, Fault> {
+        Self::height_of(self, id)
+    }
 }

@@ -12,7 +12,7 @@ use crate::api::body::Kind;
 use crate::api::document::BadAsk;
 use crate::api::dto::{FaucetAsk, FaucetGift};
 use crate::api::problem::{Problem, broken, missing, refused};
-use crate::chain::FaucetError;
+use crate::chain::{FaucetError, Source};
 
 /// Asks for money
 #[utoipa::path(post, path = "/faucet", tag = "accounts", request_body = FaucetAsk,
@@ -28,7 +28,7 @@ pub(in crate::api) async fn faucet(
     let worker = api.clone();
     let given = api.check(move || {
         let (tx, amount) = worker.chain().faucet(to, amount).map_err(no_gift)?;
-        let admitted = worker.chain().admit_each(vec![tx]).pop().ok_or_else(no_verdict)?;
+        let admitted = worker.chain().admit_each(vec![tx], Source::User).pop().ok_or_else(no_verdict)?;
         admitted.outcome.map_err(|why| not_kept(&why))?;
         Ok(FaucetGift { hash: admitted.hash.to_string(), address: to.to_string(), amount: amount.to_string() })
     });

@@ -23,7 +23,7 @@ use crate::api::dto::{
 use crate::api::guard::Caller;
 use crate::api::problem::{Problem, broken, invalid, missing, refused};
 use crate::api::texts::{HashText, Octets};
-use crate::chain::{Admission, Admitted, Fate};
+use crate::chain::{Admission, Admitted, Fate, Source};
 
 /// Transactions of one request.
 pub(in crate::api) const BATCH_MAX: usize = 256;
@@ -51,8 +51,8 @@ pub(in crate::api) async fn submit(
         let offered = offered(&body)?;
         worker.charge(&caller, offered.count())?;
         Ok(match offered {
-            Offered::One(tx) => Judged::One(worker.chain().admit_each(vec![tx]).pop()),
-            Offered::Many(items) => Judged::Many(judge(items, |txs| worker.chain().admit_each(txs))),
+            Offered::One(tx) => Judged::One(worker.chain().admit_each(vec![tx], Source::User).pop()),
+            Offered::Many(items) => Judged::Many(judge(items, |txs| worker.chain().admit_each(txs, Source::User))),
         })
     });
     match judged.await?? {
@@ -171,7 +171,7 @@ fn judge(
         outcome.unwrap_or_else(|| {
             let Admitted { hash, id, outcome } = verdicts.next().expect("one verdict for each that was offered");
             match outcome {
-                Ok(()) => SubmitOutcome::pending(hash, id),
+                Ok(_) => SubmitOutcome::pending(hash, id),
                 Err(why) => SubmitOutcome::refused(hash, id, &why),
             }
         })
