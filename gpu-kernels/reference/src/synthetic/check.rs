@@ -156,6 +156,9 @@ impl Walk {
     }
 }
 
+/// Where the next vectors have the columns of a slab, and the diagonal there.
+type Columns<'a> = ((&'a mut [i32], &'a mut [i32]), &'a [u32]);
+
 /// `w A D` for both vectors, in balanced form. Every thread has slabs of its own.
 fn times(slabs: &Slabs, now: &Balanced, diagonal: &[u32], walk: Walk, cpu: Cpu, next: &mut Balanced) {
     let count = diagonal.len().div_ceil(COLUMNS);
@@ -166,7 +169,7 @@ fn times(slabs: &Slabs, now: &Balanced, diagonal: &[u32], walk: Walk, cpu: Cpu, 
     parts.enumerate().for_each(|(part, ((first, second), diagonal))| {
         let begin = part.saturating_mul(share);
         let outs = first.chunks_mut(COLUMNS).zip(second.chunks_mut(COLUMNS)).zip(diagonal.chunks(COLUMNS)).enumerate();
-        let one = |(at, ((first, second), diagonal)): (usize, ((&mut [i32], &mut [i32]), &[u32]))| {
+        let one = |(at, ((first, second), diagonal)): (usize, Columns<'_>)| {
             let mut sums = [[0; COLUMNS]; VECTORS];
             let mut row = 0usize;
             for lines in slabs.runs(begin.saturating_add(at), count) {
