@@ -1,8 +1,11 @@
-// Evaluates one function of cpc_numerics.h on a stream of pairs of words: what tests/headers.rs of the reference compares
-// with its own.
+// Evaluates the functions of cpc_numerics.h on pairs of words: what tests/headers.rs of the reference compares with its own.
+//
+// With the name of a function it reads pairs and writes the results. With the numbers of dense_pairs and names it makes the
+// pairs itself, and writes a digest of the results of each function: 2^32 results are too many to be sent.
 #include "cpc_numerics.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 typedef uint32_t (*cpc_case)(uint32_t, uint32_t);
 
@@ -66,20 +69,78 @@ static const cpc_named cases[] = {
     {"field", case_field},     {"philox", case_philox}, {"sums", case_sums},
 };
 
-int main(int count, char **arguments) {
-    cpc_case function = 0;
-    for (const cpc_named &named : cases) {
-        if (count == 2 && strcmp(arguments[1], named.name) == 0) function = named.function;
+// The pairs of dense_pairs in tests/cases/mod.rs.
+static void make_pairs(uint32_t begin, uint32_t count, uint32_t shift, uint32_t *pairs) {
+    for (uint32_t n = 0; n < count; ++n) {
+        const uint32_t i = begin + n;
+        cpc_words at = {{i, 0u, 0u, 0u}};
+        const cpc_words random = cpc_philox(1u, 2u, at);
+        const uint32_t a = random.w[0], b = random.w[1], c = random.w[2];
+        pairs[2u * n] = shift == 0u ? i : (i << shift | a >> (32u - shift));
+        pairs[2u * n + 1u] = (b & 1u) == 0u ? c : ((c & 0x807fffffu) | (112u + (c >> 23 & 31u)) << 23);
     }
-    if (!function) {
-        fprintf(stderr, "name one function of cpc_numerics.h\n");
-        return 2;
+}
+
+// Four chains of FNV-1a over words: a result that differs changes its chain.
+struct cpc_digest {
+    uint64_t chains[4];
+};
+
+static void add_results(cpc_digest *digest, cpc_case function, const uint32_t *pairs, uint32_t count) {
+    for (uint32_t n = 0; n < count; ++n) {
+        uint64_t *chain = &digest->chains[n & 3u];
+        *chain = (*chain ^ function(pairs[2u * n], pairs[2u * n + 1u])) * 0x100000001b3u;
     }
-    static uint32_t pairs[2 << 15], results[1 << 15];
+}
+
+static const uint32_t block = 1u << 15;
+static int dense(uint32_t begin, uint32_t count, uint32_t shift, int named, const cpc_named *const *functions) {
+    static uint32_t pairs[2u * block];
+    static cpc_digest digests[sizeof cases / sizeof *cases];
+    for (cpc_digest &digest : digests) {
+        for (uint64_t &chain : digest.chains) chain = 0xcbf29ce484222325u;
+    }
+    for (uint32_t done = 0; done < count; done += block) {
+        make_pairs(begin + done, block, shift, pairs);
+        for (int at = 0; at < named; ++at) add_results(&digests[at], functions[at]->function, pairs, block);
+    }
+    for (int at = 0; at < named; ++at) {
+        printf("%s", functions[at]->name);
+        for (uint64_t chain : digests[at].chains) printf(" %016llx", (unsigned long long)chain);
+        printf("\n");
+    }
+    return 0;
+}
+
+static int streamed(cpc_case function) {
+    static uint32_t pairs[2u * block], results[block];
     size_t read;
-    while ((read = fread(pairs, 2 * sizeof *pairs, 1 << 15, stdin)) > 0) {
+    while ((read = fread(pairs, 2 * sizeof *pairs, block, stdin)) > 0) {
         for (size_t i = 0; i < read; ++i) results[i] = function(pairs[2 * i], pairs[2 * i + 1]);
         if (fwrite(results, sizeof *results, read, stdout) != read) return 1;
     }
     return 0;
+}
+
+static uint32_t number(const char *text) { return (uint32_t)strtoul(text, 0, 10); }
+
+static const cpc_named *find(const char *name) {
+    for (const cpc_named &one : cases) {
+        if (strcmp(name, one.name) == 0) return &one;
+    }
+    fprintf(stderr, "%s is no function of cpc_numerics.h\n", name);
+    exit(2);
+}
+
+int main(int count, char **arguments) {
+    if (count == 2) return streamed(find(arguments[1])->function);
+    static const cpc_named *functions[sizeof cases / sizeof *cases];
+    const int named = count - 4;
+    if (named < 1 || (size_t)named > sizeof functions / sizeof *functions) {
+        fprintf(stderr, "name one function, or a first number, a count, a shift and functions\n");
+        return 2;
+    }
+    for (int at = 0; at < named; ++at) functions[at] = find(arguments[4 + at]);
+    // The count is a multiple of a block.
+    return dense(number(arguments[1]), number(arguments[2]), number(arguments[3]), named, functions);
 }

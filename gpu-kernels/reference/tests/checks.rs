@@ -215,4 +215,5 @@ fn honest_work_is_never_refused_in_ten_thousand_random_specs() {
         })
     });
     assert_eq!(done, Ok(()));
+    println!("0 of {} honest tasks refused", cases());
 }

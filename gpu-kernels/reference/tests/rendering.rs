@@ -147,16 +147,17 @@ fn every_lie_is_found_with_the_stated_probability() {
 }
 
 #[test]
-fn honest_work_is_never_refused() {
+fn honest_work_is_never_refused_in_ten_thousand_random_specs() {
     let long = std::env::var_os("CPC_LONG").is_some();
-    let count = if long { 10_000 } else { 60 };
+    let count = if long { 100_000 } else { 10_000 };
     let scenes: Vec<_> = ["box", "tiles", "orbit"].map(sample).into_iter().collect();
     let random = Philox::new([17, 4]);
     let reference = executor(Level::best(), 2);
     for index in 0..count {
         let [a, b, c, d] = random.at([index, 0, 0, 0]);
         let (file, inputs) = &scenes[usize::try_from(a % 3).expect("small")];
-        let size = [1 + b % 40, 1 + c % 30];
+        // Now and then there are more pixels than a spot check renders again.
+        let size = if index % 16 == 0 { [1 + b % 80, 1 + c % 60] } else { [1 + b % 12, 1 + c % 12] };
         let spec = RenderingSpec {
             frames: 1 + (a >> 8) % 3,
             bounces: (a >> 12) % 6,
@@ -170,6 +171,7 @@ fn honest_work_is_never_refused() {
         let output = reference.run(&task, &job.geometry, &Watch::new()).expect("it runs").bytes;
         assert_eq!(judged(&task, job.geometry, &output, Effort::Spot, 9), None, "{spec:?} {:?}", job.geometry);
     }
+    println!("0 of {count} honest jobs refused");
 }
 
 #[test]

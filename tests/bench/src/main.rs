@@ -6,12 +6,14 @@
 
 mod ground;
 mod growth;
-mod kernels;
 mod memory;
 mod node;
 mod plan;
 mod proofs;
+mod renderers;
+mod rendering;
 mod rivals;
+mod synthetic;
 mod transfers;
 mod updates;
 mod world;
@@ -30,21 +32,27 @@ use crate::plan::{Kind, Plan};
 use cpc_bench::machine::Machine;
 use cpc_bench::report::Report;
 
-const USAGE: &str = "cpc-bench [--quick] [--rounds N] [--only PART] [--markdown FILE]
+const USAGE: &str = "cpc-bench [--quick] [--rounds N] [--only PART] [--markdown FILE] [--pictures FILE]
   --quick          small numbers that say nothing: whether the benches still work
   --rounds N       how often all sides take their turns; what is published has at least 7
-  --only PART      transfers, updates, growth, ground or kernels; may be given more than once
+  --only PART      transfers, updates, growth, ground, synthetic, rendering or renderers; may be given
+                   more than once
   --markdown FILE  writes the report there, too
+  --pictures FILE  writes the renderers' pictures and their differences there, as one PNG
 It exits with 1 where a must is missed, and says which.";
 
 /// The parts, in the order in which they are run.
-const PARTS: [&str; 5] = ["transfers", "updates", "growth", "ground", "kernels"];
+const PARTS: [&str; 7] = ["transfers", "updates", "growth", "ground", "synthetic", "rendering", "renderers"];
+
+/// Those of them that have a page of their own.
+const KERNEL_PARTS: [&str; 3] = ["synthetic", "rendering", "renderers"];
 
 /// What was asked for.
 struct Asked {
     plan: Plan,
     parts: Vec<String>,
     markdown: Option<PathBuf>,
+    pictures: Option<PathBuf>,
 }
 
 fn main() -> Result<ExitCode> {
@@ -59,7 +67,7 @@ fn main() -> Result<ExitCode> {
 }
 
 fn asked(arguments: &[String]) -> Result<Asked> {
-    let mut asked = Asked { plan: Plan::full(), parts: Vec::new(), markdown: None };
+    let mut asked = Asked { plan: Plan::full(), parts: Vec::new(), markdown: None, pictures: None };
     if arguments.iter().any(|argument| argument == "--quick") {
         asked.plan = Plan::quick();
     }
@@ -78,6 +86,7 @@ fn asked(arguments: &[String]) -> Result<Asked> {
                 asked.parts.push(part.clone());
             }
             "--markdown" => asked.markdown = Some(arguments.next().context(USAGE)?.into()),
+            "--pictures" => asked.pictures = Some(arguments.next().context(USAGE)?.into()),
             other => bail!("{other:?} is unknown\n{USAGE}"),
         }
     }
@@ -85,7 +94,7 @@ fn asked(arguments: &[String]) -> Result<Asked> {
 }
 
 fn run(asked: &Asked) -> Result<ExitCode> {
-    let Asked { plan, parts, markdown } = asked;
+    let Asked { plan, parts, markdown, pictures } = asked;
     let machine = Machine::look("bench")?;
     let method = format!(
         "- {} rounds after one that is not counted. In every round all sides take their turns, in an order that turns \
@@ -93,14 +102,22 @@ fn run(asked: &Asked) -> Result<ExitCode> {
          round.\n- Results are asserted to be right before they are timed, and again at the end.\n\n",
         plan.rounds
     );
-    let mut report = Report::new("The ledger and the store, measured", &machine, &method, plan.kind == Kind::Quick);
+    let of_kernels = |part: &String| KERNEL_PARTS.contains(&part.as_str());
+    let title = if !parts.is_empty() && parts.iter().all(of_kernels) {
+        "The kernels, measured"
+    } else {
+        "The ledger and the store, measured"
+    };
+    let mut report = Report::new(title, &machine, &method, plan.kind == Kind::Quick);
     for part in PARTS.iter().filter(|part| parts.is_empty() || parts.iter().any(|asked| asked == *part)) {
         eprintln!("{part}: {} rounds", plan.rounds);
         let found = match *part {
             "transfers" => transfers::measure(plan, &machine)?,
             "updates" => vec![updates::measure(plan, &machine)?],
             "growth" => vec![growth::measure(plan, &machine)?],
-            "kernels" => kernels::measure(plan)?,
+            "synthetic" => synthetic::measure(plan)?,
+            "rendering" => vec![rendering::measure(plan)?],
+            "renderers" => vec![renderers::measure(plan, &machine, pictures.as_deref())?],
             _ => vec![ground::measure(plan, &machine)?],
         };
         for part in &found {

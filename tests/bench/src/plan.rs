@@ -33,6 +33,10 @@ pub(crate) struct Plan {
     pub(crate) iterations: u32,
     /// Field products whose operands stay in the first cache.
     pub(crate) near_products: u64,
+    /// The pictures whose checks are measured.
+    pub(crate) picture: PicturePlan,
+    /// The pictures that other renderers make, too.
+    pub(crate) rivals: RivalsPlan,
     /// Whether the numbers mean anything.
     pub(crate) kind: Kind,
 }
@@ -46,6 +50,28 @@ pub(crate) struct BlockPlan {
     pub(crate) in_parts: usize,
     /// Blocks of one pipelined run.
     pub(crate) in_pipeline: usize,
+}
+
+/// One frame of each of some scenes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PicturePlan {
+    /// Columns and rows.
+    pub(crate) size: [u32; 2],
+    /// Samples of a pixel.
+    pub(crate) samples: u32,
+    /// How often each is rendered: a frame takes half a minute, which is a long sample.
+    pub(crate) rounds: usize,
+}
+
+/// A square picture by several renderers.
+#[derive(Clone, Debug)]
+pub(crate) struct RivalsPlan {
+    /// Its columns and rows.
+    pub(crate) side: u32,
+    /// Samples of the picture that counts as right.
+    pub(crate) truth_samples: u32,
+    /// Samples of the pictures that are timed, rising.
+    pub(crate) series: [u32; 3],
 }
 
 /// Whether the numbers of a run mean anything.
@@ -79,6 +105,8 @@ impl Plan {
             matrix_size: 1_024,
             iterations: 100,
             near_products: 10_000_000_000,
+            picture: PicturePlan { size: [1_920, 1_080], samples: 64, rounds: 3 },
+            rivals: RivalsPlan { side: 192, truth_samples: 1_024, series: [16, 64, 256] },
             kind: Kind::Full,
         }
     }
@@ -104,6 +132,8 @@ impl Plan {
             matrix_size: 64,
             iterations: 8,
             near_products: 10_000_000,
+            picture: PicturePlan { size: [32, 24], samples: 2, rounds: 1 },
+            rivals: RivalsPlan { side: 32, truth_samples: 64, series: [1, 4, 16] },
             kind: Kind::Quick,
         }
     }

@@ -59,7 +59,8 @@ impl Samples {
         self.sorted().last().copied().unwrap_or(f64::NAN)
     }
 
-    fn with(&self, other: &Self, join: impl Fn(f64, f64) -> f64) -> Self {
+    /// Round by round, what both give together.
+    pub fn with(&self, other: &Self, join: impl Fn(f64, f64) -> f64) -> Self {
         assert_eq!(self.0.len(), other.0.len(), "both sides took their turn in every round");
         Self(self.0.iter().zip(&other.0).map(|(a, b)| join(*a, *b)).collect())
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 /// What the report has to hold: a heading or a row of every part.
-const EXPECTED: [&str; 15] = [
+const EXPECTED: [&str; 19] = [
     "A quick run",
     "## Verdicts",
     "`ledger::verify/txs=50`",
@@ -20,6 +20,10 @@ const EXPECTED: [&str; 15] = [
     "`store::commit/bucket=ground,keys=200`",
     "durable updates, ours over nomt",
     "one update, ground over ordinary",
+    "`kernels::synthetic_check/level=",
+    "rendering check / run in %, hills",
+    "rendering check / run in %, orbit",
+    "`ours::error/samples=16`",
 ];
 
 #[test]

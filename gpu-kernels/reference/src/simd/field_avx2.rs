@@ -16,7 +16,7 @@ use crate::numerics::field::{P, reduce};
 /// Columns to a vector.
 const WIDTH: usize = 8;
 /// What is added to every sum, because AVX2 has no arithmetic shift of 64 bits: a sum is never negative then.
-const BIAS: i64 = i64::MIN;
+pub(super) const BIAS: i64 = i64::MIN;
 
 /// `strip` times `panel`.
 #[target_feature(enable = "avx2")]
@@ -78,7 +78,7 @@ fn multiply<const R: usize>(sums: &mut [[__m256i; 2]; R], left: &[i32; R], right
 /// 2^31 is 1 in the field. The bias of 2^63 is 2^32 in the high part: its difference to a new bias is one constant.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn fold<const R: usize>(sums: &mut [[__m256i; 2]; R]) {
+pub(super) fn fold(sums: &mut [[__m256i; 2]]) {
     for sum in sums.as_flattened_mut() {
         let low = _mm256_and_si256(*sum, _mm256_set1_epi64x(i64::from(P)));
         let high = _mm256_add_epi64(_mm256_srli_epi64::<31>(*sum), _mm256_set1_epi64x(BIAS.wrapping_sub(1 << 32)));

@@ -7,6 +7,8 @@
 
 pub mod carry;
 #[cfg(target_arch = "x86_64")]
+mod carry_avx2;
+#[cfg(target_arch = "x86_64")]
 mod carry_avx512;
 pub mod dot;
 pub mod field;

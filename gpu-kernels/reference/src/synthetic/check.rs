@@ -7,18 +7,24 @@ use rayon::slice::{ParallelSlice, ParallelSliceMut};
 
 use crate::frame::{Checker, Cpu, Job, Judgement, RunError, SampleSeed, Watch, Wrong};
 use crate::numerics::field::{P, from_word};
-use crate::simd::carry::{GROUP, Sums, add_rows, scaled};
+use crate::simd::carry::{COLUMNS, add_rows, balanced, scaled};
 use crate::simd::dot::dots;
-use crate::simd::field::balance;
+use crate::simd::field::canonical;
 use crate::synthetic::run::index;
+use crate::synthetic::slabs::Slabs;
 use crate::synthetic::spec::SyntheticSpec;
 use crate::synthetic::stream::{Part, fill};
 
 /// How many secret vectors: each lets a wrong column pass with 1 in 2^31 - 1.
 pub(crate) const VECTORS: usize = 2;
+/// How many diagonals are expanded at once, by all threads.
+const DIAGONALS: usize = 64;
 
 /// The vectors.
 type Pair = [Vec<u32>; VECTORS];
+
+/// The same in the form in which they are multiplied.
+type Balanced = [Vec<i32>; VECTORS];
 
 /// The check of one task under one secret.
 pub(crate) struct Freivalds {
@@ -107,55 +113,72 @@ fn draw(seed: &SampleSeed, n: usize) -> Pair {
 
 fn carry(spec: &SyntheticSpec, last: &Pair, cpu: Cpu, watch: &Watch) -> Result<Pair, RunError> {
     let n = index(spec.matrix_size);
-    let matrix = expand(spec);
+    let slabs = Slabs::expand(spec, cpu.level);
     watch.expect(u64::from(spec.iterations));
-    let group = n.saturating_mul(GROUP);
-    // One part for each thread: a sum over the field may be split anywhere.
-    let groups = matrix.len().div_ceil(group).div_ceil(rayon::current_num_threads());
-    let part_rows = groups.saturating_mul(GROUP);
-    let mut factors = vec![0; n];
-    let mut carried = last.clone();
-    for step in (0..spec.iterations).rev() {
-        fill(&spec.seed, Part::Diagonal, step, &mut factors);
-        #[cfg(feature = "canary")]
-        crate::synthetic::canary::spoil_diagonal(step, &mut factors);
-        let balanced: [Vec<i32>; VECTORS] =
-            carried.each_ref().map(|vector| vector.iter().map(|value| balance(*value)).collect());
-        // Every second step goes through the rows backwards: those that were read last are still in the cache.
-        let backwards = step.is_multiple_of(2);
-        let part = |(at, rows): (usize, &[i32])| {
-            let mut sums = Sums::zero(n);
-            let first = at.saturating_mul(part_rows);
-            let mut add = |(at, rows): (usize, &[i32])| {
-                let begin = first.saturating_add(at.saturating_mul(GROUP));
-                let end = begin.saturating_add(GROUP).min(n);
-                add_rows(cpu.level, rows, [&balanced[0][begin..end], &balanced[1][begin..end]], &mut sums);
-            };
-            if backwards {
-                rows.chunks(group).enumerate().rev().for_each(&mut add);
-            } else {
-                rows.chunks(group).enumerate().for_each(&mut add);
-            }
-            sums
-        };
-        let parts = matrix.par_chunks(part_rows.saturating_mul(n)).enumerate();
-        let sums = parts.map(part).reduce(|| Sums::zero(n), |a, b| a.plus(&b));
-        scaled(cpu.level, &sums, &factors, &mut carried);
+    let mut now = last.each_ref().map(|vector| {
+        let mut out = vec![0; n];
+        balanced(cpu.level, vector, &mut out);
+        out
+    });
+    let mut next = now.clone();
+    let mut diagonals = vec![0; n.saturating_mul(DIAGONALS)];
+    for (at, step) in (0..spec.iterations).rev().enumerate() {
+        let within = at.rem_euclid(DIAGONALS);
+        if within == 0 {
+            // The diagonals of this step and of those after it, which go down to zero.
+            let places = u32::try_from(DIAGONALS).map_or(step, |most| step.min(most));
+            diagonals.par_chunks_mut(n).zip(0..places.saturating_add(1)).for_each(|(diagonal, after)| {
+                let step = step.saturating_sub(after);
+                fill(&spec.seed, Part::Diagonal, step, diagonal);
+                #[cfg(feature = "canary")]
+                crate::synthetic::canary::spoil_diagonal(step, diagonal);
+            });
+        }
+        let diagonal = diagonals.chunks_exact(n).nth(within).expect("a step has its diagonal");
+        times(&slabs, &now, diagonal, Walk::of(step), cpu, &mut next);
+        core::mem::swap(&mut now, &mut next);
         watch.advance(1)?;
     }
-    Ok(carried)
+    Ok(now.map(|vector| vector.into_iter().map(canonical).collect()))
 }
 
-/// A in balanced form, row after row.
-fn expand(spec: &SyntheticSpec) -> Vec<i32> {
-    let n = index(spec.matrix_size);
-    let mut matrix = vec![0; n.saturating_mul(n)];
-    matrix.par_chunks_mut(n).zip(0..spec.matrix_size).for_each(|(out, number)| {
-        let mut row = vec![0; n];
-        fill(&spec.seed, Part::Matrix, number, &mut row);
-        for (out, value) in out.iter_mut().zip(&row) {
-            *out = balance(*value);
-        }
+/// In which order a thread goes through its slabs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Walk {
+    Forwards,
+    Backwards,
+}
+
+impl Walk {
+    /// Every second step turns around: the slabs that were read last are still in the cache.
+    fn of(step: u32) -> Self {
+        if step.is_multiple_of(2) { Self::Backwards } else { Self::Forwards }
+    }
+}
+
+/// Where the next vectors have the columns of a slab, and the diagonal there.
+type Columns<'a> = ((&'a mut [i32], &'a mut [i32]), &'a [u32]);
+
+/// `w A D` for both vectors, in balanced form. Every thread has slabs of its own.
+fn times(slabs: &Slabs, now: &Balanced, diagonal: &[u32], walk: Walk, cpu: Cpu, next: &mut Balanced) {
+    let count = diagonal.len().div_ceil(COLUMNS);
+    let share = count.div_ceil(rayon::current_num_threads());
+    let columns = share.saturating_mul(COLUMNS);
+    let [first, second] = next;
+    let parts = first.par_chunks_mut(columns).zip(second.par_chunks_mut(columns)).zip(diagonal.par_chunks(columns));
+    parts.enumerate().for_each(|(part, ((first, second), diagonal))| {
+        let begin = part.saturating_mul(share);
+        let outs = first.chunks_mut(COLUMNS).zip(second.chunks_mut(COLUMNS)).zip(diagonal.chunks(COLUMNS)).enumerate();
+        let one = |(at, ((first, second), diagonal)): (usize, Columns<'_>)| {
+            let mut sums = [[0; COLUMNS]; VECTORS];
+            let mut row = 0usize;
+            for lines in slabs.runs(begin.saturating_add(at), count) {
+                let rows = row..row.saturating_add(lines.len());
+                add_rows(cpu.level, lines, [&now[0][rows.clone()], &now[1][rows.clone()]], &mut sums);
+                row = rows.end;
+            }
+            scaled(cpu.level, &sums, diagonal, [first, second]);
+        };
+        if walk == Walk::Backwards { outs.rev().for_each(one) } else { outs.for_each(one) }
     });
-    matrix
 }

@@ -7,6 +7,7 @@
 pub mod canary;
 mod check;
 mod run;
+mod slabs;
 mod spec;
 mod stream;
 
