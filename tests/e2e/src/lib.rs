@@ -45,7 +45,10 @@ impl Devnet {
 
     /// The same for a network of another chain spec.
     pub fn start_network(network: &str, dir: &Path) -> Self {
-        Self::start_with(dir, if network == "devnet" { &["--validators", "1"] } else { &["--network", network] })
+        if network == "devnet" {
+            return Self::start_with(dir, &["--validators", "1"]);
+        }
+        Self::start_with(dir, &["--network", network])
     }
 
     /// Throws what is in the folder away, and starts from the beginning.
@@ -212,6 +215,11 @@ pub struct Validators {
 impl Validators {
     /// Writes the chain spec of so many into a folder, and starts them all.
     pub fn start(dir: &Path, count: u16, interval_ms: u64) -> Self {
+        Self::start_with(dir, count, interval_ms, |text| text)
+    }
+
+    /// The same with a chain spec that is changed before anybody reads it.
+    pub fn start_with(dir: &Path, count: u16, interval_ms: u64, change: impl FnOnce(String) -> String) -> Self {
         let port = || TcpListener::bind("127.0.0.1:0").expect("a port");
         // All are held until the last is found, so that none is found twice.
         let held: Vec<_> = (0..count).map(|_| (port(), port())).collect();
@@ -220,7 +228,7 @@ impl Validators {
             (of(consensus).to_string(), format!("/ip4/127.0.0.1/udp/{}/quic-v1", of(network).port()))
         });
         let text = cpc_genesis::devnet_of(&addresses.collect::<Vec<_>>()).expect("a chain spec");
-        std::fs::write(dir.join("genesis.toml"), text).expect("written");
+        std::fs::write(dir.join("genesis.toml"), change(text)).expect("written");
         drop(held);
         let mut all = Self { dir: dir.to_owned(), interval_ms, nodes: (0..count).map(|_| None).collect() };
         (0..all.nodes.len()).for_each(|n| all.revive(n));

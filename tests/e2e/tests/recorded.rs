@@ -108,7 +108,8 @@ fn send(n: usize, genesis: &Genesis, urls: &Urls, done: &AtomicBool) -> Vec<(Str
             if done.load(Ordering::Relaxed) {
                 return told;
             }
-            let all: Vec<String> = urls.lock().unwrap_or_else(PoisonError::into_inner).iter().flatten().cloned().collect();
+            let all: Vec<String> =
+                urls.lock().unwrap_or_else(PoisonError::into_inner).iter().flatten().cloned().collect();
             let found = all.iter().find_map(|url| {
                 // Those that are killed meanwhile answer nothing.
                 let sent = ureq::post(format!("{url}/api/v1/txs")).header("content-type", "application/json");

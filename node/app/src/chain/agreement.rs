@@ -365,12 +365,7 @@ impl Chain {
     }
 
     /// Commits a final block.
-    fn commit_block(
-        &self,
-        block: &Block,
-        certificate: Option<&[u8]>,
-        durability: Durability,
-    ) -> Result<(), Fault> {
+    fn commit_block(&self, block: &Block, certificate: Option<&[u8]>, durability: Durability) -> Result<(), Fault> {
         let id = block.id();
         if block.header.height <= self.tip().height() {
             return self.committed_before(block.header.height, id);
