@@ -23,7 +23,8 @@ fn a_proof_over_four_epochs_is_checked_offline_and_a_forged_one_is_refused_with_
     let faucet = validators.node(0).faucet.clone();
     let genesis = validators.node(0).genesis.clone();
     let file = data.join("faucet.proof").display().to_string();
-    succeeds(data, url, &["query", "balance", &faucet, "--proof", &file]);
+    let network = data.join("genesis.toml").display().to_string();
+    succeeds(data, url, &["--network", &network, "query", "balance", &faucet, "--proof", &file]);
     validators.stop();
 
     let said = succeeds(data, NOWHERE, &["verify", &file, "--genesis", &genesis]);
