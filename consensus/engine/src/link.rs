@@ -1,8 +1,9 @@
 //! A validator on a real machine: its own threads, its own folder, and authenticated connections to the other seats.
 
+use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use commonware_stream::cups::{self, Cups};
 use commonware_stream::sake::{self, Sake};
 use commonware_utils::ordered::Map;
 use cpc_primitives::kv::Kv;
-use cpc_primitives::{Epoch, PublicKey};
+use cpc_primitives::{Epoch, Fault, PublicKey};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::chain::{Chain, Seat};
@@ -35,6 +36,8 @@ const COOLDOWN: Duration = Duration::from_millis(250);
 const DIAL_PAUSE: Duration = Duration::from_millis(250);
 /// How long a stop may take before the threads are ended all the same.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// With less room than this a disk is full: the library's journals grow by smaller steps.
+const SPACE_BYTES_MIN: usize = 256 * 1024;
 /// What waits for an answer from the running validator.
 const ASKED_MAX: usize = 16;
 /// Messages that wait between the library's parts.
@@ -90,6 +93,7 @@ pub struct Running {
     ask: mpsc::Sender<Ask>,
     ended: oneshot::Receiver<Ended>,
     thread: JoinHandle<()>,
+    dir: PathBuf,
 }
 
 enum Ask {
@@ -126,6 +130,7 @@ impl Link {
         let taken = |why| LinkError::Listen { address: config.listen, why };
         drop(std::net::TcpListener::bind(config.listen).map_err(taken)?);
 
+        let dir = config.dir.clone();
         let (ask, asked) = mpsc::channel(ASKED_MAX);
         let (told, ended) = oneshot::channel();
         let thread = thread::Builder::new()
@@ -139,7 +144,7 @@ impl Link {
                 let _ = told.send(outcome);
             })
             .map_err(LinkError::Thread)?;
-        Ok(Running { ask, ended, thread })
+        Ok(Running { ask, ended, thread, dir })
     }
 }
 
@@ -152,7 +157,13 @@ impl Running {
     /// Waits until the validator ends by itself; may be asked again.
     pub async fn ended(&mut self) -> Ended {
         // A thread that ended without a word panicked: the library does so where it cannot write.
-        (&mut self.ended).await.unwrap_or(Ended::Part("the validator's threads"))
+        let ended = (&mut self.ended).await.unwrap_or(Ended::Part("the validator's threads"));
+        match (&ended, full(&self.dir)) {
+            (Ended::Part(part), Some(why)) => {
+                Ended::Fault(Fault::DiskFull { detail: format!("{part}, {}: {why}", self.dir.display()) })
+            }
+            _ => ended,
+        }
     }
 
     /// Stops the validator and waits until its threads are gone.
@@ -249,6 +260,19 @@ pub(crate) fn connections(
 
 /// How two seats greet each other, and what they encrypt with.
 pub(crate) type Handshake = Cups<Sake<PrivateKey>, ChaCha20Poly1305>;
+
+/// Why nothing more can be written under a folder, where that is for want of space.
+fn full(dir: &Path) -> Option<std::io::Error> {
+    let probe = dir.join(".space");
+    let written = std::fs::File::create(&probe).and_then(|mut file| {
+        file.write_all(&[0; SPACE_BYTES_MIN])?;
+        file.sync_all()
+    });
+    // One that was not made cannot be removed.
+    let _ = std::fs::remove_file(&probe);
+    let full = |error: &std::io::Error| matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+    written.err().filter(full)
+}
 
 fn per_second(count: u32) -> Quota {
     Quota::per_second(NonZeroU32::new(count).expect("not zero"))

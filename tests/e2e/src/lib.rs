@@ -220,6 +220,13 @@ impl Validators {
 
     /// The same with a chain spec that is changed before anybody reads it.
     pub fn start_with(dir: &Path, count: u16, interval_ms: u64, change: impl FnOnce(String) -> String) -> Self {
+        let mut all = Self::prepare(dir, count, interval_ms, change);
+        (0..all.nodes.len()).for_each(|n| all.revive(n));
+        all
+    }
+
+    /// The same, and starts nobody.
+    pub fn prepare(dir: &Path, count: u16, interval_ms: u64, change: impl FnOnce(String) -> String) -> Self {
         let port = || TcpListener::bind("127.0.0.1:0").expect("a port");
         // All are held until the last is found, so that none is found twice.
         let held: Vec<_> = (0..count).map(|_| (port(), port())).collect();
@@ -230,19 +237,29 @@ impl Validators {
         let text = cpc_genesis::devnet_of(&addresses.collect::<Vec<_>>()).expect("a chain spec");
         std::fs::write(dir.join("genesis.toml"), change(text)).expect("written");
         drop(held);
-        let mut all = Self { dir: dir.to_owned(), interval_ms, nodes: (0..count).map(|_| None).collect() };
-        (0..all.nodes.len()).for_each(|n| all.revive(n));
-        all
+        Self { dir: dir.to_owned(), interval_ms, nodes: (0..count).map(|_| None).collect() }
     }
 
     /// Starts one that is down.
     pub fn revive(&mut self, n: usize) {
-        let process = Command::new(binary())
+        let dir = self.dir.join(format!("node-{n}"));
+        self.start_by(n, Command::new(binary()), &dir);
+    }
+
+    /// Starts one that is down with its folder on a small disk; what it says comes into a file.
+    pub fn revive_on(&mut self, n: usize, disk: &SmallDisk, log: &Path) {
+        let mut command = disk.enter();
+        command.arg(binary()).stderr(std::fs::File::create(log).expect("a file"));
+        self.start_by(n, command, &disk.place.join("node"));
+    }
+
+    fn start_by(&mut self, n: usize, mut command: Command, dir: &Path) {
+        let process = command
             .args(["--json", "--network"])
             .arg(self.dir.join("genesis.toml"))
             .args(["node", "run", "--listen", "127.0.0.1:0", "--known-seat", &n.to_string()])
             .args(["--interval-ms", &self.interval_ms.to_string(), "--dir"])
-            .arg(self.dir.join(format!("node-{n}")))
+            .arg(dir)
             .env("CPC_LOGS_LEVEL", "warn")
             .stdout(Stdio::piped())
             .spawn()
@@ -253,6 +270,14 @@ impl Validators {
     /// Ends one without a word, as a crash does.
     pub fn kill(&mut self, n: usize) {
         self.nodes[n].take().expect("it runs").kill();
+    }
+
+    /// Waits until one has ended by itself, and returns its exit code.
+    pub fn ended(&mut self, n: usize) -> Option<i32> {
+        let node = self.nodes[n].as_mut().expect("it ran");
+        let status = until("its end", || node.process.try_wait().expect("our own child"));
+        self.nodes[n] = None;
+        status.code()
     }
 
     /// One that runs.
@@ -282,6 +307,62 @@ impl Validators {
     /// Asks all to stop, and waits until they have.
     pub fn stop(self) {
         self.nodes.into_iter().flatten().for_each(Devnet::stop);
+    }
+}
+
+/// A disk of some megabytes: a part of the memory, seen by nobody but whoever enters the process that holds it.
+#[derive(Debug)]
+pub struct SmallDisk {
+    holder: Child,
+    place: PathBuf,
+}
+
+impl SmallDisk {
+    /// Makes one at an empty folder.
+    pub fn new(place: &Path, megabytes: u32) -> Self {
+        let script = format!("mount -t tmpfs -o size={megabytes}m none \"$1\" && echo there && exec cat");
+        let mut holder = Command::new("unshare")
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script, "sh"])
+            .arg(place)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("unshare, of util-linux");
+        let mut line = String::new();
+        BufReader::new(holder.stdout.take().expect("piped")).read_line(&mut line).expect("a word");
+        assert_eq!(line, "there\n", "this user may not make a mount namespace");
+        Self { holder, place: place.to_owned() }
+    }
+
+    /// Begins a command that sees it.
+    fn enter(&self) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["--user", "--mount", "--preserve-credentials", "--target", &self.holder.id().to_string(), "--"]);
+        command
+    }
+
+    /// Fills it to the last byte.
+    pub fn fill(&self) {
+        let full = self.run("cat /dev/zero > \"$1/ballast\"");
+        assert!(!full, "it cannot be filled");
+    }
+
+    /// Frees what it was filled with.
+    pub fn free(&self) {
+        assert!(self.run("rm \"$1/ballast\""), "the ballast is gone already");
+    }
+
+    fn run(&self, script: &str) -> bool {
+        let status = self.enter().args(["sh", "-c", script, "sh"]).arg(&self.place).stderr(Stdio::null()).status();
+        status.expect("nsenter, of util-linux").success()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // It waits for its input, which ends here.
+        drop(self.holder.stdin.take());
+        let _ = self.holder.wait();
     }
 }
 
