@@ -171,6 +171,14 @@ impl Devnet {
         answer
     }
 
+    /// Bytes of memory that it occupies.
+    pub fn resident(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.process.id());
+        let text = std::fs::read_to_string(path).expect("it runs");
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
+    }
+
     /// The height of its last final block.
     pub fn tip(&self) -> u64 {
         self.get("/api/v1/status").1["height"].as_u64().expect("a height")
