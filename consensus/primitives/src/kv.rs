@@ -65,6 +65,17 @@ impl Batch {
         self.writes.push(Write::Delete { space, key: key.into() });
     }
 
+    /// Puts the writes in the order of their keys, which a sorted table takes in at a fraction of the cost; those of one key
+    /// keep theirs.
+    pub fn sort(&mut self) {
+        fn place(write: &Write) -> (&str, &[u8]) {
+            match write {
+                Write::Put { space, key, .. } | Write::Delete { space, key } => (space.0, key),
+            }
+        }
+        self.writes.sort_by(|one, other| place(one).cmp(&place(other)));
+    }
+
     /// The writes, in the order in which they take effect.
     pub fn writes(&self) -> &[Write] {
         &self.writes

@@ -210,6 +210,8 @@ impl Index {
             }
         }
         batch.put(INDEX_META, STATE, [&height_key(height)[..], &block.id().0.0].concat());
+        // Hashes come in any order, and a table that grows to a million rows is searched for the place of each.
+        batch.sort();
         self.store.at_point(CrashPoint::BeforeIndex);
         // The blocks are the truth: what a crash takes from the index is taken in again.
         self.store.write(batch, Durability::Buffered)?;
