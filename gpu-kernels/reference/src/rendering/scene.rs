@@ -89,6 +89,15 @@ pub(crate) struct Material {
     pub(crate) alpha: f32,
 }
 
+impl Material {
+    /// Whether anything of the surface is read from an image.
+    #[inline(always)]
+    pub(crate) fn has_maps(&self) -> bool {
+        let maps = [&self.base_map, &self.metallic_roughness_map, &self.normal_map, &self.emission_map];
+        maps.iter().any(|map| map.is_some())
+    }
+}
+
 /// Which sides of a surface give light.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sides {

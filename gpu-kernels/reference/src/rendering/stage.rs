@@ -8,7 +8,9 @@ use super::animation;
 use super::limits::{COORDINATE_MAX, LIGHTS_MAX};
 use super::load::SceneReject;
 use super::scene::{Mesh, Node, Scene, Triangle, Vertex};
+use super::trace::bsdf::Bsdf;
 use super::trace::bvh::{Aabb, BLOCK, Bvh, at};
+use super::trace::path::plain;
 use super::trace::transform::Affine;
 use super::trace::vector::Vec3;
 use super::trace::walk::{Block, HOLES};
@@ -17,6 +19,8 @@ use super::trace::walk::{Block, HOLES};
 #[derive(Debug)]
 pub struct Stage {
     pub(crate) scene: Scene,
+    /// How each material scatters, where no image says it place by place.
+    pub(crate) plain: Vec<Option<[Bsdf; 2]>>,
     pub(crate) solids: Vec<Solid>,
     /// Which solid is placed by which node; the ground stands where it is.
     pub(crate) placements: Vec<(u32, Option<u32>)>,
@@ -83,7 +87,8 @@ impl Stage {
         if found > max {
             return Err(SceneReject::TooMany { what: "lights", found, max });
         }
-        Ok(Self { scene, solids, placements })
+        let plain = scene.materials.iter().map(plain).collect();
+        Ok(Self { scene, plain, solids, placements })
     }
 
     /// The scene, without its meshes.

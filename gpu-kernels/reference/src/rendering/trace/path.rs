@@ -11,7 +11,7 @@ use super::walk::{
 };
 use crate::numerics::float::{clamp, max, sqrt, unit};
 use crate::rendering::moment::{Instance, Lamp, Light, LightKind, Moment};
-use crate::rendering::scene::{Map, Material, Sides, Triangle};
+use crate::rendering::scene::{Image, Map, Material, Sides, Triangle};
 use crate::rendering::stage::Solid;
 
 /// How long and how far paths go.
@@ -38,6 +38,8 @@ struct Surface {
     position: Vec3,
     /// The normal of the triangle, on the side of the eye.
     normal: Vec3,
+    /// Where rays to that side begin.
+    outside: Vec3,
     /// Whether the eye sees the front.
     front: bool,
     basis: Basis,
@@ -114,8 +116,8 @@ fn followed(
             }
             throughput = throughput * (1.0 / survival);
         }
-        let off = if side > 0.0 { surface.normal } else { -surface.normal };
-        ray = Ray { origin: off_surface(surface.position, off), direction };
+        let origin = if side > 0.0 { surface.outside } else { off_surface(surface.position, -surface.normal) };
+        ray = Ray { origin, direction };
     }
     Ok(radiance)
 }
@@ -229,27 +231,32 @@ impl<const NEAREST: bool> Visitor for Triangles<'_, NEAREST> {
 
     #[inline(always)]
     fn leaf(&mut self, first: usize, blocks: usize, limit: &mut f32, scratch: &mut Scratch) -> Result<bool, Exhausted> {
-        for block in &self.solid.blocks[first..first + blocks] {
-            scratch.spend(BLOCK_STEPS)?;
-            let (mut mask, seen) = met(block, &self.shear, *limit);
-            // Lanes in their order: of equal distances the first stays.
-            while mask != 0 {
-                let lane = at(mask.trailing_zeros());
-                mask &= mask - 1;
-                let mut meeting = seen.meeting(block, lane);
-                if meeting.distance >= *limit {
-                    continue;
-                }
-                if meeting.triangle & HOLES != 0 {
-                    meeting.triangle &= !HOLES;
-                    if is_hole(self.moment, self.solid, &meeting) {
+        for pair in self.solid.blocks[first..first + blocks].chunks(2) {
+            let both = [&pair[0], &pair[pair.len() - 1]];
+            let (masks, seen) = met(both, &self.shear, *limit);
+            // One block after the other, as if the second had not been looked at yet.
+            for (which, block) in pair.iter().enumerate() {
+                scratch.spend(BLOCK_STEPS)?;
+                let mut mask = masks >> (which * BLOCK) & 0xf;
+                // Lanes in their order: of equal distances the first stays.
+                while mask != 0 {
+                    let lane = at(mask.trailing_zeros());
+                    mask &= mask - 1;
+                    let mut meeting = seen.meeting(block, which, lane);
+                    if meeting.distance >= *limit {
                         continue;
                     }
-                }
-                *limit = meeting.distance;
-                self.found = Some(meeting);
-                if self.any {
-                    return Ok(true);
+                    if meeting.triangle & HOLES != 0 {
+                        meeting.triangle &= !HOLES;
+                        if is_hole(self.moment, self.solid, &meeting) {
+                            continue;
+                        }
+                    }
+                    *limit = meeting.distance;
+                    self.found = Some(meeting);
+                    if self.any {
+                        return Ok(true);
+                    }
                 }
             }
         }
@@ -305,7 +312,8 @@ fn surface(moment: &Moment<'_>, hit: &Hit<'_>, ray: &Ray) -> Option<Surface> {
     } else {
         -smooth
     };
-    let uv = blended_uv(solid, triangle, hit.meeting.shares);
+    // Where no image is read, nobody asks where.
+    let uv = if material.has_maps() { blended_uv(solid, triangle, hit.meeting.shares) } else { [0.0; 2] };
     if let Some(map) = &material.normal_map {
         shading = bumped(moment, solid, triangle, material, map, uv, [b - a, c - a], shading);
     }
@@ -317,9 +325,13 @@ fn surface(moment: &Moment<'_>, hit: &Hit<'_>, ray: &Ray) -> Option<Surface> {
     Some(Surface {
         position,
         normal,
+        outside: off_surface(position, normal),
         front,
         basis: Basis::about(shading),
-        bsdf: bsdf(moment, material, uv, front),
+        bsdf: match &moment.stage.plain[at(triangle.material)] {
+            Some(plain) => plain[usize::from(front)],
+            None => bsdf(&moment.stage.scene.images, material, uv, front),
+        },
         emission,
     })
 }
@@ -374,9 +386,14 @@ fn emission(moment: &Moment<'_>, material: &Material, uv: [f32; 2], front: bool)
     }
 }
 
+/// How a material scatters from behind and from the front, where that is the same everywhere.
+pub(crate) fn plain(material: &Material) -> Option<[Bsdf; 2]> {
+    let read = material.base_map.is_some() || material.metallic_roughness_map.is_some();
+    (!read).then(|| [false, true].map(|front| bsdf(&[], material, [0.0; 2], front)))
+}
+
 #[inline(always)]
-fn bsdf(moment: &Moment<'_>, material: &Material, uv: [f32; 2], front: bool) -> Bsdf {
-    let images = &moment.stage.scene.images;
+fn bsdf(images: &[Image], material: &Material, uv: [f32; 2], front: bool) -> Bsdf {
     let mut base = material.base;
     if let Some(map) = &material.base_map {
         let [r, g, b, _] = read(images, map, uv, Encoding::Colour);
@@ -428,7 +445,7 @@ fn aimed(
         return Ok(Vec3::ZERO);
     }
     let Some(light) = moment.lights.chosen(aim[0]) else { return Ok(Vec3::ZERO) };
-    let origin = off_surface(surface.position, surface.normal);
+    let origin = surface.outside;
     let Some(sent) = sent(moment, light, origin, [aim[1], aim[2]]) else { return Ok(Vec3::ZERO) };
     if sent.direction.dot(surface.normal) <= 0.0 {
         return Ok(Vec3::ZERO);

@@ -16,9 +16,20 @@ pub(crate) fn circle(turn: u32) -> (f32, f32) {
     let square = x * x;
     let sin = x * (1.0 + square * (-1.0 / 6.0 + square * (1.0 / 120.0 + square * (-1.0 / 5_040.0))));
     let cos = 1.0 + square * (-0.5 + square * (1.0 / 24.0 + square * (-1.0 / 720.0 + square * (1.0 / 40_320.0))));
-    // A quarter turn swaps the two and changes one sign: selections, so that no branch depends on a random number.
-    let (first, second) = if turn & (1 << 30) == 0 { (cos, sin) } else { (-sin, cos) };
-    if turn & (1 << 31) == 0 { (first, second) } else { (-first, -second) }
+    // A quarter turn swaps the two and changes one sign, a half turn changes both: by masks, so that no branch depends on a
+    // random number.
+    let (cos, sin) = (cos.to_bits(), sin.to_bits());
+    let swapped = (turn >> 30 & 1).wrapping_neg();
+    let sign = turn & 1 << 31;
+    let first = chosen(swapped, sin ^ 1 << 31, cos) ^ sign;
+    let second = chosen(swapped, cos, sin) ^ sign;
+    (f32::from_bits(first), f32::from_bits(second))
+}
+
+/// The first where the mask is all ones, the second where it is zero.
+#[inline(always)]
+fn chosen(mask: u32, first: u32, second: u32) -> u32 {
+    (first & mask) | (second & !mask)
 }
 
 /// Two directions that make a right-handed frame with a third one.
@@ -71,13 +82,14 @@ pub(crate) fn off_surface(point: Vec3, normal: Vec3) -> Vec3 {
 
 #[inline(always)]
 fn off(coordinate: f32, normal: f32) -> f32 {
-    // Near zero a fixed length, elsewhere 256 units in the last place: both scaled with the normal's component.
-    if coordinate.abs() < 1.0 / 32.0 {
-        return coordinate + normal * (1.0 / 65_536.0);
-    }
+    // Near zero a fixed length, elsewhere 256 units in the last place: both scaled with the normal's component, and one of
+    // them chosen by a mask, because which one is hard to foresee.
+    let near = coordinate + normal * (1.0 / 65_536.0);
     let steps = crate::numerics::float::to_i32(normal * 256.0);
     let steps = if coordinate < 0.0 { steps.wrapping_neg() } else { steps };
-    f32::from_bits(coordinate.to_bits().wrapping_add_signed(steps))
+    let far = coordinate.to_bits().wrapping_add_signed(steps);
+    let is_near = u32::from(coordinate.abs() < 1.0 / 32.0).wrapping_neg();
+    f32::from_bits(chosen(is_near, near.to_bits(), far))
 }
 
 #[cfg(test)]

@@ -135,9 +135,7 @@ fn entered(node: &Node, slabs: &Slabs, limit: f32) -> (u32, [f32; WIDTH]) {
     for lane in 0..WIDTH {
         bytes[lane] = u8::from(nears[lane] <= fars[lane]);
     }
-    // One product brings the lowest bits of eight bytes side by side, the first one lowest.
-    let mask = u64::from_le_bytes(bytes).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-    (mask as u32, nears)
+    (bits(bytes), nears)
 }
 
 // REN-13: the order of a walk is part of the definition, because it decides how many steps a path takes.
@@ -150,7 +148,11 @@ pub(crate) fn walk<V: Visitor>(
     scratch: &mut Scratch,
     visitor: &mut V,
 ) -> Result<bool, Exhausted> {
-    let slabs = Slabs::of(ray);
+    // A tree of one leaf has no box to test; most scenes have one solid, and the tree over the solids is such a tree.
+    let slabs = match Bvh::child(bvh.root) {
+        Child::Leaf(..) => Slabs { origin: ray.origin, inverse: ray.direction, near: [0; 3] },
+        Child::Node(_) => Slabs::of(ray),
+    };
     let base = scratch.top;
     let mut current = Entry { reference: bvh.root, distance: 0.0 };
     loop {
@@ -229,13 +231,9 @@ impl Shear {
     #[inline(always)]
     pub(crate) fn of(ray: &Ray) -> Self {
         let d = ray.direction.to_array();
-        let z = if d[0].abs() > d[1].abs() {
-            if d[0].abs() > d[2].abs() { 0 } else { 2 }
-        } else if d[1].abs() > d[2].abs() {
-            1
-        } else {
-            2
-        };
+        // The axis along which the ray runs fastest; of equal ones the last.
+        let (most, fastest) = if d[0].abs() > d[1].abs() { (d[0].abs(), 0) } else { (d[1].abs(), 1) };
+        let z = if most > d[2].abs() { fastest } else { 2 };
         let x = if z == 2 { 0 } else { z + 1 };
         let y = if x == 2 { 0 } else { x + 1 };
         let along = 1.0 / d[z];
@@ -243,25 +241,32 @@ impl Shear {
     }
 }
 
-/// The four triangles of a block as a ray sees them.
+/// Triangles that are tested at once: those of two blocks.
+const LANES: usize = 2 * BLOCK;
+
+/// The triangles of two blocks as a ray sees them.
 pub(crate) struct Seen {
-    distances: [f32; BLOCK],
-    second: [f32; BLOCK],
-    third: [f32; BLOCK],
+    distances: [f32; LANES],
+    second: [f32; LANES],
+    third: [f32; LANES],
 }
 
 // REN-14: neighbours compute the edge that they share from the same products, so no ray passes between them.
-/// Where the ray meets each triangle of a block: a bit for each that it meets before the limit.
+/// Where the ray meets each triangle of two blocks: a bit for each that it meets before the limit.
 #[inline(always)]
-pub(crate) fn met(block: &Block, ray: &Shear, limit: f32) -> (u32, Seen) {
+pub(crate) fn met(blocks: [&Block; 2], ray: &Shear, limit: f32) -> (u32, Seen) {
     let [kx, ky, kz] = ray.axes;
     let [sx, sy, sz] = ray.shear;
     let o = [ray.origin[kx], ray.origin[ky], ray.origin[kz]];
-    let corner = |index: usize| [&block.corners[index][kx], &block.corners[index][ky], &block.corners[index][kz]];
+    let both = |index: usize, axis: usize| -> [f32; LANES] {
+        let [first, second] = blocks.map(|block| &block.corners[index][axis]);
+        core::array::from_fn(|lane| if lane < BLOCK { first[lane] } else { second[lane - BLOCK] })
+    };
+    let corner = |index: usize| [both(index, kx), both(index, ky), both(index, kz)];
     let (a, b, c) = (corner(0), corner(1), corner(2));
-    let mut seen = Seen { distances: [0.0; BLOCK], second: [0.0; BLOCK], third: [0.0; BLOCK] };
-    let mut hits = [0; BLOCK];
-    for lane in 0..BLOCK {
+    let mut seen = Seen { distances: [0.0; LANES], second: [0.0; LANES], third: [0.0; LANES] };
+    let mut hits = [0; LANES];
+    for lane in 0..LANES {
         let (az, bz, cz) = (a[2][lane] - o[2], b[2][lane] - o[2], c[2][lane] - o[2]);
         let (ax, ay) = ((a[0][lane] - o[0]) - sx * az, (a[1][lane] - o[1]) - sy * az);
         let (bx, by) = ((b[0][lane] - o[0]) - sx * bz, (b[1][lane] - o[1]) - sy * bz);
@@ -280,20 +285,26 @@ pub(crate) fn met(block: &Block, ray: &Shear, limit: f32) -> (u32, Seen) {
         // Bitwise, so that the lanes stay side by side.
         hits[lane] = u8::from(((least >= 0.0) | (most <= 0.0)) & (sum != 0.0) & (distance > 0.0) & (distance < limit));
     }
-    // The same with four bytes.
-    let mask = u32::from_le_bytes(hits).wrapping_mul(0x0102_0408) >> 24;
-    (mask, seen)
+    (bits(hits), seen)
 }
 
 impl Seen {
-    /// What was met in a lane.
+    /// What was met in a lane of one of the two blocks.
     #[inline(always)]
-    pub(crate) fn meeting(&self, block: &Block, lane: usize) -> Meeting {
+    pub(crate) fn meeting(&self, block: &Block, which: usize, lane: usize) -> Meeting {
         let lane = lane & (BLOCK - 1);
+        let at = which * BLOCK + lane;
         Meeting {
-            distance: self.distances[lane],
+            distance: self.distances[at],
             triangle: block.triangles[lane],
-            shares: [self.second[lane], self.third[lane]],
+            shares: [self.second[at], self.third[at]],
         }
     }
+}
+
+/// The lowest bits of eight bytes side by side, the first one lowest.
+#[inline(always)]
+fn bits(bytes: [u8; 8]) -> u32 {
+    let bits = u64::from_le_bytes(bytes).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+    bits as u32
 }
