@@ -14,7 +14,7 @@ use crate::chain::{Batch, Chain, agent};
 /// Transfers of one request, on every side.
 pub(crate) const BATCH: usize = 256;
 /// Batches of one lane that are sent and not yet read back, at most.
-const OPEN_MAX: usize = 8;
+const OPEN_MAX: usize = 16;
 /// How long something may take that should be there soon.
 const PATIENCE: Duration = Duration::from_secs(60);
 

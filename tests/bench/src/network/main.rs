@@ -32,11 +32,11 @@ const USAGE: &str = "bench-network --cpc FILE --anvil FILE [--quick] [--rounds N
   --anvil FILE     the rival's
   --quick          small numbers that say nothing: whether the benches still work
   --rounds N       how often all sides take their turns in `throughput`
-  --only PART      throughput, latency or steady; may be given more than once
+  --only PART      throughput, latency, steady or sync; may be given more than once
   --markdown FILE  writes the report there, too
 It exits with 1 where a must is missed, and says which.";
 
-const PARTS: [&str; 3] = ["throughput", "latency", "steady"];
+const PARTS: [&str; 4] = ["throughput", "latency", "steady", "sync"];
 /// Lanes of the client.
 const LANES: usize = 8;
 /// Senders that send one transfer at a time, beside those of the lanes.
@@ -50,6 +50,8 @@ struct Plan {
     /// Transfers one after another whose time to finality is taken, for each case.
     singles: usize,
     steady: Duration,
+    /// Blocks that a late follower fetches.
+    blocks: u64,
     quick: bool,
 }
 
@@ -63,8 +65,15 @@ struct Asked {
 
 fn asked() -> Result<Asked> {
     let seconds = Duration::from_secs;
-    let mut plan =
-        Plan { rounds: 5, warm: seconds(4), counted: seconds(10), singles: 100, steady: seconds(300), quick: false };
+    let mut plan = Plan {
+        rounds: 5,
+        warm: seconds(4),
+        counted: seconds(10),
+        singles: 100,
+        steady: seconds(300),
+        blocks: 10_000,
+        quick: false,
+    };
     let (mut cpc, mut anvil, mut parts, mut markdown) = (None, None, Vec::new(), None);
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -81,7 +90,7 @@ fn asked() -> Result<Asked> {
             }
             "--quick" => {
                 let (warm, counted, steady) = (seconds(1), seconds(2), seconds(5));
-                plan = Plan { rounds: 1, warm, counted, singles: 5, steady, quick: true };
+                plan = Plan { rounds: 1, warm, counted, singles: 5, steady, blocks: 100, quick: true };
             }
             other => bail!("{other:?} is unknown\n{USAGE}"),
         }
@@ -107,6 +116,7 @@ fn main() -> Result<ExitCode> {
         let found = match *part {
             "throughput" => bench.throughput()?,
             "latency" => bench.latency()?,
+            "sync" => bench.sync()?,
             _ => bench.steady()?,
         };
         println!("{found}");
@@ -180,7 +190,7 @@ impl<'a> Bench<'a> {
     fn throughput(&self) -> Result<Part> {
         let Plan { rounds, warm, counted, quick, .. } = self.asked.plan;
         let load = Load { warm, counted, rate: None };
-        let batches = if quick { 100 } else { 500 };
+        let batches = if quick { 200 } else { 800 };
         let ours = self.ours.sign(LANES, batches)?;
         let theirs = self.theirs.sign(LANES, batches)?;
         let way = self.best_way(&theirs)?;
@@ -378,6 +388,46 @@ impl<'a> Bench<'a> {
         part.verdict("four validators, 2,000 a second for five minutes", Samples::one(turn.seen.rate()), asked, enough);
         let [most, goal] = [1.10, 1.05].map(Bound::AtMost);
         part.verdict("memory at the end over memory in the middle", Samples::one(growth), most, goal);
+        Ok(part)
+    }
+    /// How fast a node without a seat catches up.
+    fn sync(&self) -> Result<Part> {
+        let Plan { blocks, quick, .. } = self.asked.plan;
+        let mut part = Part::new("Sync", format!("How soon does a late follower have {blocks} blocks?"));
+        part.note("From the start of its process until it serves the last of them, every block executed and every certificate checked.");
+        let agent = agent();
+        let mut validators = self.validators(1, Some(0))?;
+        let start = Instant::now();
+        while validators.height(&agent, 0)? < blocks {
+            ensure!(start.elapsed() < Duration::from_secs(600), "{blocks} blocks are not made in ten minutes");
+            thread::sleep(Duration::from_millis(20));
+        }
+        part.row(
+            "engine::blocks/validators=1,interval=0",
+            Samples::one(blocks as f64 / start.elapsed().as_secs_f64()),
+            "a second",
+        );
+        validators.again(None)?;
+        let (height, seconds) = validators.follow()?;
+        part.row("sync::blocks/of=empty", Samples::one(height as f64 / seconds), "a second");
+        let minute = Samples::one(seconds);
+        part.verdict(
+            format!("a follower's seconds for {height} blocks"),
+            minute,
+            Bound::AtMost(60.0),
+            Bound::AtMost(10.0),
+        );
+        drop(validators);
+
+        // The same with transfers in them.
+        let mut validators = self.validators(1, None)?;
+        let counted = Duration::from_secs(if quick { 2 } else { 20 });
+        let lanes = self.ours.sign(LANES, if quick { 60 } else { 250 })?;
+        let load = Load { warm: Duration::ZERO, counted, rate: Some(if quick { 2_000.0 } else { 20_000.0 }) };
+        let seen = load::run(&validators, &lanes, load)?;
+        let transfers = seen.batches.iter().sum::<u64>() as f64 * BATCH as f64;
+        let (_, seconds) = validators.follow()?;
+        part.row("sync::transfers", Samples::one(transfers / seconds), "a second");
         Ok(part)
     }
 }

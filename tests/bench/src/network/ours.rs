@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use cpc_genesis::{ChainSpec, devnet_of};
@@ -17,17 +18,20 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::chain::{Batch, Chain, agent};
-use crate::load::{BATCH, Lane};
+use crate::load::{BATCH, Lane, until};
 
 /// The validators of one network, which end when this is dropped.
 pub(crate) struct Validators {
     nodes: Vec<Node>,
-    _folder: TempDir,
+    binary: PathBuf,
+    folder: TempDir,
 }
 
 struct Node {
     process: Child,
     url: String,
+    /// Where other nodes reach it.
+    network: String,
 }
 
 impl Drop for Validators {
@@ -118,38 +122,65 @@ impl Validators {
         interval_ms: Option<u64>,
     ) -> Result<Self> {
         fs::write(folder.path().join("genesis.toml"), senders.spec(count)?)?;
-        let mut all = Self { nodes: Vec::new(), _folder: folder };
-        let path: PathBuf = all._folder.path().to_owned();
+        let mut all = Self { nodes: Vec::new(), binary: binary.to_owned(), folder };
         for n in 0..count {
-            let log = fs::File::create(path.join(format!("node-{n}.log")))?;
-            let mut command = Command::new(binary);
-            command
-                .args(["--json", "--network"])
-                .arg(path.join("genesis.toml"))
-                .args(["node", "run", "--listen", "127.0.0.1:0", "--known-seat", &n.to_string(), "--dir"])
-                .arg(path.join(format!("node-{n}")))
-                // The limits that protect a public node would be measured instead of the node.
-                .env("CPC_API_LIMITS_TXS_PER_S", "1000000")
-                .env("CPC_API_LIMITS_REQUESTS_PER_S", "1000000")
-                .stdout(Stdio::piped())
-                .stderr(log);
-            if let Some(interval) = interval_ms {
-                command.args(["--interval-ms", &interval.to_string()]);
-            }
-            let mut process = command.spawn().with_context(|| binary.display().to_string())?;
-            let mut line = String::new();
-            BufReader::new(process.stdout.take().context("piped")?).read_line(&mut line)?;
-            all.nodes.push(Node { process, url: String::new() });
-            let said: Value = serde_json::from_str(&line).with_context(|| format!("validator {n} said {line:?}"))?;
-            let url = said["url"].as_str().context("its url")?;
-            all.nodes.last_mut().context("the one just started")?.url = url.to_owned();
+            all.add(&format!("node-{n}"), &["--known-seat", &n.to_string()], interval_ms)?;
         }
         let agent = agent();
         for place in 0..count {
             let (_, first) = all.tip(&agent, place)?;
-            crate::load::until("a block", || Ok(all.tip(&agent, place)?.1 > first.max(1)))?;
+            until("a block", || Ok(all.tip(&agent, place)?.1 > first.max(1)))?;
         }
         Ok(all)
+    }
+
+    /// Starts one more node over a folder.
+    fn add(&mut self, folder: &str, options: &[&str], interval_ms: Option<u64>) -> Result<()> {
+        let path = self.folder.path();
+        let mut command = Command::new(&self.binary);
+        command
+            .args(["--json", "--network"])
+            .arg(path.join("genesis.toml"))
+            .args(["node", "run", "--listen", "127.0.0.1:0", "--dir"])
+            .arg(path.join(folder))
+            .args(options)
+            // The limits that protect a public node would be measured instead of the node.
+            .env("CPC_API_LIMITS_TXS_PER_S", "1000000")
+            .env("CPC_API_LIMITS_REQUESTS_PER_S", "1000000")
+            .stdout(Stdio::piped())
+            .stderr(fs::File::create(path.join(format!("{folder}.log")))?);
+        if let Some(interval) = interval_ms {
+            command.args(["--interval-ms", &interval.to_string()]);
+        }
+        let mut process = command.spawn().with_context(|| self.binary.display().to_string())?;
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().context("piped")?).read_line(&mut line)?;
+        // Kept before anything can fail, so that it ends with the others.
+        self.nodes.push(Node { process, url: String::new(), network: String::new() });
+        let said: Value = serde_json::from_str(&line).with_context(|| format!("{folder} said {line:?}"))?;
+        let node = self.nodes.last_mut().context("the one just started")?;
+        node.url = said["url"].as_str().context("its url")?.to_owned();
+        node.network = said["p2p"][0].as_str().unwrap_or_default().to_owned();
+        Ok(())
+    }
+
+    /// Ends the only validator and starts it again at another pace.
+    pub(crate) fn again(&mut self, interval_ms: Option<u64>) -> Result<()> {
+        let mut node = self.nodes.pop().context("it runs")?;
+        node.process.kill()?;
+        node.process.wait()?;
+        self.add("node-0", &["--known-seat", "0"], interval_ms)
+    }
+
+    /// Starts a node without a seat; the seconds until it is as high as the first validator is now.
+    pub(crate) fn follow(&mut self) -> Result<(u64, f64)> {
+        let agent = agent();
+        let (height, boot) = (self.height(&agent, 0)?, self.nodes[0].network.clone());
+        let start = Instant::now();
+        self.add("follower", &["--p2p-listen", "/ip4/127.0.0.1/tcp/0", "--boot", &boot], None)?;
+        let place = self.nodes.len() - 1;
+        until("the follower", || Ok(self.height(&agent, place)? >= height))?;
+        Ok((height, start.elapsed().as_secs_f64()))
     }
 
     /// The processes.
@@ -196,7 +227,7 @@ impl Validators {
         let agent = agent();
         let height = self.tip(&agent, 0)?.1;
         let root = |place: usize| -> Result<String> {
-            crate::load::until("the same height", || Ok(self.tip(&agent, place)?.1 >= height))?;
+            until("the same height", || Ok(self.tip(&agent, place)?.1 >= height))?;
             let block = self.get(&agent, place, &format!("/api/v1/blocks/{height}"))?;
             Ok(block["state_root"].as_str().context("a root")?.to_owned())
         };
