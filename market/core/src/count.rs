@@ -30,6 +30,10 @@ impl SeatSet {
         self.0 |= bit(seat);
     }
 
+    pub(crate) fn remove(&mut self, seat: u16) {
+        self.0 &= !bit(seat);
+    }
+
     pub(crate) fn has(self, seat: u16) -> bool {
         self.0 & bit(seat) != 0
     }

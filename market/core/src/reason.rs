@@ -76,6 +76,21 @@ impl Waiting {
     }
 }
 
+impl Waiting {
+    /// Whether a worker with room would end it.
+    pub(crate) const fn is_for_workers(&self) -> bool {
+        matches!(
+            self,
+            Self::NoWorkers
+                | Self::NoneCapable
+                | Self::NoneMeasured
+                | Self::NoneBonded { .. }
+                | Self::AllBenched
+                | Self::AllBusy
+        )
+    }
+}
+
 impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

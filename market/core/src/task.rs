@@ -48,6 +48,8 @@ pub(crate) struct Round {
     pub(crate) jobs: BTreeMap<JobIndex, JobState>,
     /// Jobs whose last offer failed.
     pub(crate) retry: BTreeSet<JobIndex>,
+    /// Jobs that a quorum has decided and no block has.
+    pub(crate) ready: BTreeSet<JobIndex>,
     /// The first job that was never offered.
     pub(crate) fresh: u32,
 }
@@ -168,6 +170,11 @@ impl Task {
         self.stage(job) == Some(Stage::Open)
     }
 
+    /// Which round it is in.
+    pub(crate) fn drawn(&self) -> Option<Height> {
+        self.round.as_ref().map(|round| round.committee.drawn)
+    }
+
     pub(crate) fn stage(&self, job: JobIndex) -> Option<Stage> {
         self.stages.get(usize::try_from(job.0).ok()?).copied()
     }
@@ -194,6 +201,7 @@ impl Round {
             told: SeatSet::default(),
             jobs: BTreeMap::new(),
             retry: BTreeSet::new(),
+            ready: BTreeSet::new(),
             fresh: 0,
         }
     }

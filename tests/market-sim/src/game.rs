@@ -407,9 +407,9 @@ impl Game {
         let gone = self.key(who);
         for other in self.everybody().into_iter().filter(|other| *other != who) {
             match (who, other) {
-                (Who::Worker(_), Who::Node(at)) => self.node_step(at, Event::Left(gone)),
+                (_, Who::Node(at)) => self.node_step(at, Event::Left(gone)),
                 (Who::Node(_), Who::Worker(at)) => self.worker_step(at, worker::Event::Left(gone)),
-                _ => {}
+                (Who::Worker(_), Who::Worker(_)) => {}
             }
         }
     }
@@ -553,8 +553,14 @@ impl Game {
         }
     }
 
-    fn node_effects(&mut self, at: usize, effects: Vec<Effect>) {
+    fn node_effects(&mut self, at: usize, mut effects: Vec<Effect>) {
         let who = Who::Node(at);
+        // A process may die between any two of its effects: then it has done the first ones.
+        if self.plan.kills > 0 && effects.len() > 1 && self.rng.happens(2) {
+            effects.truncate(self.rng.below(effects.len() as u64) as usize);
+            self.at(self.now, Happening::Kill(who));
+            self.later(500, 8_000, Happening::Revive(who));
+        }
         for effect in effects {
             match effect {
                 Effect::Journal(record) => {
@@ -629,9 +635,14 @@ impl Game {
         (!lost && name.names(&blob).is_ok()).then_some(blob)
     }
 
-    fn worker_effects(&mut self, at: usize, effects: Vec<worker::Effect>) {
+    fn worker_effects(&mut self, at: usize, mut effects: Vec<worker::Effect>) {
         use worker::Effect as Do;
         let who = Who::Worker(at);
+        if self.plan.kills > 0 && effects.len() > 1 && self.rng.happens(2) {
+            effects.truncate(self.rng.below(effects.len() as u64) as usize);
+            self.at(self.now, Happening::Kill(who));
+            self.later(500, 8_000, Happening::Revive(who));
+        }
         for effect in effects {
             match effect {
                 Do::Journal(note) => {

@@ -6,6 +6,7 @@
 pub mod draw;
 pub mod formats;
 pub mod golden;
+pub mod market;
 pub mod network;
 pub mod properties;
 pub mod shape;

@@ -13,6 +13,8 @@ use cpc_kernels::{Cpu, Inputs, PreparedTask, Registry, Watch};
 use cpc_light::{
     ConflictingVotes, Finalization, Notarization, Nullification, ProofFile, SignedVote, StateProof, Trusted, Vote,
 };
+use cpc_market_wire::limits::BLOB_BYTES_MAX;
+use cpc_market_wire::{Assembly, BlobAnswer, BlobAsk, BlobName, Frame, Message, Reply, chunk_of};
 use cpc_primitives::codec::{decode, encode};
 use cpc_primitives::ids::TaskUuid;
 use cpc_primitives::limits::{JOBS_MAX, SPEC_BYTES_MAX, STATE_VALUE_BYTES_MAX, SUPPLY_MAX, TX_BYTES_MAX};
@@ -27,6 +29,7 @@ use cpc_primitives::{
 
 use crate::draw::{ACTIONS, Draw, action};
 use crate::formats;
+use crate::market;
 use crate::network::{Network, absent, prove, small_state};
 use crate::sync_wire::{Answer, BATCH_BYTES_MAX, Question, Range, Status, TxBatch};
 
@@ -34,7 +37,7 @@ use crate::sync_wire::{Answer, BATCH_BYTES_MAX, Question, Range, Status, TxBatch
 pub type Property = fn(&[u8]);
 
 /// Every property under the name of its fuzz target and its corpus (VEC-9).
-pub const ALL: [(&str, Property); 14] = [
+pub const ALL: [(&str, Property); 15] = [
     ("codec", codec),
     ("transaction", transaction),
     ("block", block),
@@ -47,6 +50,7 @@ pub const ALL: [(&str, Property); 14] = [
     ("proof-file", proof_file),
     ("scene", scene),
     ("sync", sync),
+    ("market", market),
     ("job-spec", job_spec),
     ("signatures", signatures),
 ];
@@ -267,6 +271,43 @@ pub fn sync(data: &[u8]) {
     }
 }
 
+/// The first byte picks a reader of the market's bytes; what is read is written the same, and can be asked about.
+pub fn market(data: &[u8]) {
+    let Some((pick, bytes)) = data.split_first() else { return };
+    match pick % 4 {
+        0 => {
+            let Ok(message) = Frame::decode(bytes, market::CHAIN) else { return };
+            let key = market::key().public();
+            let _ = match &message {
+                Message::Hello(signed) => signed.verify(market::CHAIN, &key),
+                Message::Offers(signed) => signed.verify(market::CHAIN, &key),
+                Message::Commits(signed) => signed.verify(market::CHAIN, &key),
+                Message::Openings(signed) => signed.verify(market::CHAIN, &key),
+                _ => Ok(()),
+            };
+            assert_eq!(Frame::encode(market::CHAIN, message), bytes);
+        }
+        1 => {
+            let Ok(reply) = Reply::decode(bytes) else { return };
+            let _ = (reply.item(0), reply.item(usize::MAX));
+            assert_eq!(reply.encode(), bytes);
+        }
+        2 => {
+            let Ok(ask) = BlobAsk::decode(bytes) else { return };
+            assert_eq!(ask.encode(), bytes);
+            let BlobAnswer::Chunk(_) = chunk_of(bytes, ask.offset) else { return };
+        }
+        _ => {
+            let Ok(answer) = BlobAnswer::decode(bytes) else { return };
+            assert_eq!(answer.encode(), bytes);
+            let name = BlobName::Output(Domain::JobOutput.hash_bytes(bytes));
+            let length = u64::try_from(bytes.len()).expect("short");
+            let mut assembly = Assembly::new(name, length, BLOB_BYTES_MAX).expect("short enough");
+            assert!(!matches!(assembly.add(answer), Ok(Some(_))), "an answer is longer than its own chunk");
+        }
+    }
+}
+
 /// The first byte picks a kernel, the second a number of jobs; bytes that are read as its spec have a price within the
 /// bounds of the formats, and a plan whose shares add up, or a refusal that names the bound.
 pub fn job_spec(data: &[u8]) {
@@ -471,6 +512,10 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
                 seeds.push([&[2], batch.encode().as_slice()].concat());
             }
             seeds
+        }
+        "market" => {
+            let samples = market::samples().into_iter();
+            samples.map(|(_, reader, bytes)| [&[reader], bytes.as_slice()].concat()).collect()
         }
         "job-spec" => {
             let sizes = [(16, 4), (64, 1), (1_024, 100), (8_192, 1 << 20), (17, 9), (100, 1_000)];

@@ -28,7 +28,8 @@ impl Market {
             return Err(Refusal::Full);
         }
         let worker = hello.body.worker;
-        if let Some(earlier) = self.arrivals.insert(worker, Arrival { peer: from, ask, hello }) {
+        // By connection: whoever names somebody else's account keeps nobody out but itself.
+        if let Some(earlier) = self.arrivals.insert(from, Arrival { ask, hello }) {
             out.push(Effect::Reply { ask: earlier.ask, reply: Reply::Refused(Refusal::Differs) });
         }
         out.push(Effect::ReadWorker(worker));
@@ -37,14 +38,18 @@ impl Market {
 
     pub(super) fn worker_read(&mut self, worker: Address, record: Option<WorkerRecord>, out: &mut Vec<Effect>) {
         self.roster.update(&worker, record);
-        let Some(Arrival { peer, ask, hello }) = self.arrivals.remove(&worker) else { return };
-        let reply = match self.take_in(peer, hello, record) {
-            Ok(()) => Reply::taken(),
-            Err(reason) => Reply::Refused(reason),
-        };
-        out.push(Effect::Reply { ask, reply });
+        let of_worker = self.arrivals.iter().filter(|(_, arrival)| arrival.hello.body.worker == worker);
+        let peers: Vec<PublicKey> = of_worker.map(|(peer, _)| *peer).collect();
+        for peer in peers {
+            let Some(Arrival { ask, hello }) = self.arrivals.remove(&peer) else { continue };
+            let reply = match self.take_in(peer, hello, record) {
+                Ok(()) => Reply::taken(),
+                Err(reason) => Reply::Refused(reason),
+            };
+            out.push(Effect::Reply { ask, reply });
+        }
         self.measure(worker, 0, out);
-        self.dirty.extend(self.tasks.keys().copied());
+        self.has_room = true;
     }
 
     fn take_in(&mut self, peer: PublicKey, hello: Signed<Hello>, record: Option<WorkerRecord>) -> Result<(), Refusal> {
@@ -54,8 +59,15 @@ impl Market {
     }
 
     pub(super) fn left(&mut self, peer: &PublicKey) {
-        self.arrivals.retain(|_, arrival| arrival.peer != *peer);
+        self.arrivals.remove(peer);
         self.roster.leave(peer);
+        // Who comes back may have lost what it was told.
+        self.book.forget_reader(peer);
+        for round in self.tasks.values_mut().filter_map(|task| task.round.as_mut()) {
+            if let Some(place) = round.committee.by_network_key(peer) {
+                round.told.remove(place);
+            }
+        }
     }
 
     /// MKT-7: what a worker can do is measured by jobs whose seeds the beacon gives, and never believed.
@@ -119,7 +131,7 @@ impl Market {
         if took < PROBE_MS_MIN && level < PROBE_LEVELS {
             self.measure(worker, level.saturating_add(1), out);
         }
-        self.dirty.extend(self.tasks.keys().copied());
+        self.has_room = true;
     }
 
     pub(super) fn probe_refused(&mut self, worker: Address) {

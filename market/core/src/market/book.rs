@@ -3,7 +3,7 @@
 //! A page holds what is not decided yet, and is signed as a whole each time: so one signature covers many jobs, and the
 //! newest root of each seat is enough to submit a page (MKT-13).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cpc_market_wire::limits::ITEMS_MAX;
@@ -35,6 +35,13 @@ impl PageId {
     }
 }
 
+impl PageId {
+    /// Whether it is a page of this draw.
+    pub(super) fn is_of(&self, drawn: Height) -> bool {
+        self.drawn == drawn
+    }
+}
+
 impl From<(Height, u32)> for PageId {
     fn from((drawn, group): (Height, u32)) -> Self {
         Self { drawn, group }
@@ -45,6 +52,8 @@ impl From<(Height, u32)> for PageId {
 #[derive(Default)]
 pub(super) struct Book {
     pages: BTreeMap<PageId, Page>,
+    /// Pages whose root lacks a verdict.
+    stale: BTreeSet<PageId>,
 }
 
 /// One page.
@@ -54,8 +63,6 @@ struct Page {
     items: BTreeMap<JobKey, VerdictItem>,
     /// What no record holds yet.
     unsaved: Vec<VerdictItem>,
-    /// Whether the root lacks a verdict.
-    is_stale: bool,
     /// What was signed last.
     signed: Option<Arc<Verdicts>>,
     version: u64,
@@ -72,22 +79,22 @@ struct Told {
 
 impl Book {
     /// Adds a verdict. One that stands stays: a node says one thing of a job.
-    pub(super) fn write(&mut self, page: PageId, seat: u16, item: VerdictItem) {
+    pub(super) fn write(&mut self, id: PageId, seat: u16, item: VerdictItem) {
         let key = (item.result.task, item.result.job);
-        let page = self.page(page, seat);
+        let page = self.page(id, seat);
         if page.items.contains_key(&key) {
             return;
         }
         page.items.insert(key, item);
         page.unsaved.push(item);
-        page.is_stale = true;
+        self.stale.insert(id);
     }
 
     /// Puts a verdict of the journal back.
-    pub(super) fn restore(&mut self, page: PageId, seat: u16, item: VerdictItem) {
-        let page = self.page(page, seat);
+    pub(super) fn restore(&mut self, id: PageId, seat: u16, item: VerdictItem) {
+        let page = self.page(id, seat);
         page.items.entry((item.result.task, item.result.job)).or_insert(item);
-        page.is_stale = true;
+        self.stale.insert(id);
     }
 
     fn page(&mut self, id: PageId, seat: u16) -> &mut Page {
@@ -95,7 +102,6 @@ impl Book {
             seat,
             items: BTreeMap::new(),
             unsaved: Vec::new(),
-            is_stale: false,
             signed: None,
             version: 0,
             told: BTreeMap::new(),
@@ -105,24 +111,28 @@ impl Book {
     /// A job is over: its verdict makes room.
     pub(super) fn strike_out(&mut self, key: &JobKey) {
         let group = PageId::of(Height(0), key.1).group;
-        for (_, page) in self.pages.iter_mut().filter(|(id, _)| id.group == group) {
+        for (id, page) in self.pages.iter_mut().filter(|(id, _)| id.group == group) {
             // What was beyond the limit of a root comes in now.
-            page.is_stale |= page.items.remove(key).is_some() && page.items.len() >= ITEMS_MAX;
+            if page.items.remove(key).is_some() && page.items.len() >= ITEMS_MAX {
+                self.stale.insert(*id);
+            }
         }
         self.pages.retain(|_, page| !page.items.is_empty());
     }
 
-    /// A round is over; the pages that are empty now are named.
-    pub(super) fn strike_out_task(&mut self, task: TaskId) -> Vec<PageId> {
-        let mut empty = Vec::new();
-        for (id, page) in &mut self.pages {
+    /// A round is over.
+    pub(super) fn strike_out_task(&mut self, task: TaskId) {
+        for page in self.pages.values_mut() {
             page.items.retain(|(of, _), _| *of != task);
-            if page.items.is_empty() {
-                empty.push(*id);
-            }
         }
         self.pages.retain(|_, page| !page.items.is_empty());
-        empty
+    }
+
+    /// Somebody is gone, and may have lost what it was told.
+    pub(super) fn forget_reader(&mut self, reader: &PublicKey) {
+        for page in self.pages.values_mut() {
+            page.told.remove(reader);
+        }
     }
 
     pub(super) fn acknowledged(&mut self, page: PageId, by: PublicKey, version: u64) {
@@ -137,12 +147,10 @@ impl Market {
     /// Signs every page that has something new; the record comes first.
     pub(super) fn sign_pages(&mut self, out: &mut Vec<Effect>) {
         let mut signed = Vec::new();
-        for (id, page) in &mut self.book.pages {
+        for id in core::mem::take(&mut self.book.stale) {
+            let Some(page) = self.book.pages.get_mut(&id).filter(|page| !page.items.is_empty()) else { continue };
             for items in in_parts(&core::mem::take(&mut page.unsaved)) {
                 out.push(Effect::Journal(Record::Judged { drawn: id.drawn, items }));
-            }
-            if !core::mem::take(&mut page.is_stale) || page.items.is_empty() {
-                continue;
             }
             let items: Vec<VerdictItem> = page.items.values().take(ITEMS_MAX).copied().collect();
             let leaves: Vec<Digest> = items.iter().map(|item| item.of(page.seat).leaf()).collect();
@@ -153,24 +161,23 @@ impl Market {
             let verdicts = Verdicts { signed: SignedRoot { drawn, seat, root, signature }, items };
             page.version = page.version.saturating_add(1);
             page.signed = Some(Arc::new(verdicts.clone()));
-            signed.push((*id, verdicts, leaves));
+            signed.push((id, verdicts, leaves));
         }
-        let any = !signed.is_empty();
+        let pages: BTreeSet<PageId> = signed.iter().map(|(id, ..)| *id).collect();
         for (page, verdicts, leaves) in signed {
             self.collect(page, &verdicts, leaves);
         }
-        if any {
-            self.tell_pages(out);
-        }
+        self.tell_pages(Some(&pages), out);
     }
 
-    /// Brings each page to whoever orchestrates its tasks now.
-    pub(super) fn tell_pages(&mut self, out: &mut Vec<Effect>) {
+    /// Brings each page, or each of these, to whoever orchestrates its tasks now.
+    pub(super) fn tell_pages(&mut self, only: Option<&BTreeSet<PageId>>, out: &mut Vec<Effect>) {
         let now = self.now.height;
         let wanted: Vec<(PageId, Vec<PublicKey>)> = self
             .book
             .pages
             .iter()
+            .filter(|(id, _)| only.is_none_or(|only| only.contains(id)))
             .filter_map(|(id, page)| Some((*id, self.readers(id, page.signed.as_ref()?))))
             .collect();
         for (id, readers) in wanted {
@@ -214,7 +221,7 @@ impl Market {
 
     /// Verdicts of another seat.
     pub(super) fn verdicts_told(&mut self, from: PublicKey, verdicts: Verdicts) -> Reply {
-        let SignedRoot { drawn, seat, root, signature } = verdicts.signed;
+        let (drawn, seat) = (verdicts.signed.drawn, verdicts.signed.seat);
         let Some(first) = verdicts.items.first() else { return Reply::Refused(Refusal::UnknownJob) };
         let page = PageId::of(drawn, first.result.job);
         if verdicts.items.iter().any(|item| PageId::of(drawn, item.result.job) != page) {
@@ -228,8 +235,9 @@ impl Market {
         };
         let Some(key) = verdicts.items.iter().find_map(sits) else { return Reply::Refused(Refusal::NotMember) };
         let leaves: Vec<Digest> = verdicts.items.iter().map(|item| item.of(seat).leaf()).collect();
+        let root = merkle::root(&leaves);
         let message = SignedRoot::message(self.config.chain, drawn, &root);
-        if merkle::root(&leaves) != root || key.verify(&message.0, &signature).is_err() {
+        if root != verdicts.signed.root || key.verify(&message.0, &verdicts.signed.signature).is_err() {
             return Reply::Refused(Refusal::BadSignature);
         }
         self.collect(page, &verdicts, leaves);
@@ -284,6 +292,10 @@ impl Market {
         let before = state.said.entry(place).or_insert((attested.item.result, attested.item.finding));
         if *before == (attested.item.result, attested.item.finding) {
             state.verdicts.insert(place, attested);
+            let is_ready = state.decided(round.committee.quorum).is_some();
+            if is_ready {
+                round.ready.insert(job);
+            }
         }
         self.dirty.insert(task);
     }

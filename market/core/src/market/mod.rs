@@ -255,7 +255,7 @@ pub struct Market {
     passed_over: bool,
     roster: Roster,
     /// Workers that said who they are, until their record is read.
-    arrivals: BTreeMap<Address, Arrival>,
+    arrivals: BTreeMap<PublicKey, Arrival>,
     book: Book,
     /// The newest root of each other seat and of this one, by page.
     roots: BTreeMap<(PageId, u16), Arc<Root>>,
@@ -263,11 +263,14 @@ pub struct Market {
     judging: usize,
     /// Tasks with something to offer or to submit.
     dirty: BTreeSet<TaskId>,
+    /// Tasks with jobs for which there was no worker.
+    hungry: BTreeSet<TaskId>,
+    /// Whether a worker may have room that it had not before.
+    has_room: bool,
 }
 
 /// What a worker said before its record was read.
 struct Arrival {
-    peer: PublicKey,
     ask: u64,
     hello: Signed<Hello>,
 }
@@ -314,6 +317,8 @@ impl Market {
             roots: BTreeMap::new(),
             judging: 0,
             dirty: BTreeSet::new(),
+            hungry: BTreeSet::new(),
+            has_room: false,
         }
     }
 
@@ -340,7 +345,7 @@ impl Market {
             self.sign_pages(out);
         }
         let dirty = core::mem::take(&mut self.dirty);
-        self.offer_jobs(dirty.iter(), out);
+        self.offer_jobs(&dirty, out);
         self.submit_complete(&dirty, out);
     }
 
@@ -353,8 +358,9 @@ impl Market {
         }
         self.expire();
         self.retry_payloads(out);
+        self.fetch_again(out);
         self.sign_pages(out);
-        self.tell_pages(out);
+        self.tell_pages(None, out);
         self.submit_ready(out);
         self.remind_members(out);
         self.measure_workers(out);

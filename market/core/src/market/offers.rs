@@ -1,6 +1,6 @@
 //! Jobs are offered: by this node where it orchestrates, and by others that tell it so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cpc_kernels::Job;
 use cpc_market_wire::limits::ITEMS_MAX;
@@ -22,18 +22,37 @@ use crate::task::{Given, JobState, Own, Payload, Round, Stage, Task};
 type Untold = BTreeMap<(Address, PublicKey), Vec<Offer>>;
 
 impl Market {
-    /// Offers what can be offered of these tasks.
-    pub(super) fn offer_jobs<'a>(&mut self, tasks: impl Iterator<Item = &'a TaskId>, out: &mut Vec<Effect>) {
+    /// Offers what can be offered of these tasks, and of those that waited for a worker where one has room.
+    pub(super) fn offer_jobs(&mut self, tasks: &BTreeSet<TaskId>, out: &mut Vec<Effect>) {
         let mut given: BTreeMap<Address, Vec<Offer>> = BTreeMap::new();
         for id in tasks {
-            let waiting = self.assign(*id, &mut given);
-            if let (Some(task), Some(waiting)) = (self.tasks.get_mut(id), waiting) {
-                task.waiting = waiting;
+            self.offer_task(*id, &mut given);
+        }
+        if core::mem::take(&mut self.has_room) {
+            let hungry: Vec<TaskId> = self.hungry.iter().copied().collect();
+            for id in hungry {
+                // Where everybody is busy the other tasks find nobody either.
+                if self.offer_task(id, &mut given) == Some(Waiting::AllBusy) {
+                    break;
+                }
             }
         }
         for (worker, offers) in given {
             self.send_offers(worker, &offers, out);
         }
+    }
+
+    fn offer_task(&mut self, id: TaskId, given: &mut BTreeMap<Address, Vec<Offer>>) -> Option<Waiting> {
+        let waiting = self.assign(id, given);
+        if waiting.is_some_and(|waiting| waiting.is_for_workers()) {
+            self.hungry.insert(id);
+        } else {
+            self.hungry.remove(&id);
+        }
+        if let (Some(task), Some(waiting)) = (self.tasks.get_mut(&id), waiting) {
+            task.waiting = waiting;
+        }
+        waiting
     }
 
     /// Assigns jobs of one task, and says why the next one stays with nobody (MKT-8).

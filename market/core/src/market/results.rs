@@ -98,7 +98,7 @@ impl Market {
         if let Some(hand) = self.roster.get_mut(&worker) {
             hand.computed(lease, kernel, clock);
         }
-        self.dirty.extend(self.tasks.keys().copied());
+        self.has_room = true;
     }
 
     /// A commitment is opened: the bytes are fetched from whoever opened it.
@@ -164,6 +164,26 @@ impl Market {
         } else {
             state.own = Own::Nothing;
             self.say_finding(lease, Judged::Missing, out);
+        }
+    }
+
+    /// Outputs that were shown and are not here: the process began anew, or the bytes did not come. They are asked for
+    /// once more, as long as their lease lasts.
+    pub(super) fn fetch_again(&mut self, out: &mut Vec<Effect>) {
+        let mut wanted = Vec::new();
+        for (id, task) in &mut self.tasks {
+            let Some(round) = task.round.as_mut().filter(|round| round.own.is_some()) else { continue };
+            let drawn = round.committee.drawn;
+            for (job, state) in &mut round.jobs {
+                let (Some(shown), true) = (state.shown, state.commitment.is_some()) else { continue };
+                let peer = self.roster.get(&shown.worker).and_then(|hand| hand.peer);
+                let (Some(from), None, Own::Nothing) = (peer, &state.accepted, state.own) else { continue };
+                state.own = Own::Fetching;
+                wanted.push((Lease { task: *id, drawn, job: *job, attempt: shown.attempt }, from, shown));
+            }
+        }
+        for (lease, from, Shown { output, bytes, .. }) in wanted {
+            out.push(Effect::Fetch { lease, from, name: BlobName::Output(output), bytes });
         }
     }
 

@@ -83,7 +83,8 @@ impl Market {
             let waits = state.submitted.is_some_and(|at| since(now, at) < RESUBMIT_BLOCKS);
             state.accepted.is_none() && !waits
         };
-        let jobs = round.jobs.iter().filter(|(job, state)| task.is_open(**job) && ready(state));
+        let jobs = round.ready.iter().filter_map(|job| Some((job, round.jobs.get(job)?)));
+        let jobs = jobs.filter(|(job, state)| task.is_open(**job) && ready(state));
         jobs.filter_map(|(job, state)| {
             let (result, finding, alike) = state.decided(round.committee.quorum)?;
             if !is_due(round, alike.len()) {

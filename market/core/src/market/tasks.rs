@@ -177,6 +177,7 @@ impl Market {
         }
         let Some(round) = self.tasks.get_mut(&id).and_then(|task| task.round.as_mut()) else { return };
         round.retry.remove(&job);
+        round.ready.remove(&job);
         let seats = SeatSet::of(numbers.iter().filter_map(|number| round.committee.by_number(*number)));
         let state = round.jobs.entry(job).or_default();
         state.accepted = Some(OnChain { result, until, seats, added: None });
@@ -201,6 +202,7 @@ impl Market {
             if let Some(round) = self.tasks.get_mut(&id).and_then(|task| task.round.as_mut()) {
                 round.jobs.remove(job);
                 round.retry.remove(job);
+                round.ready.remove(job);
             }
         }
         if self.tasks.get(&id).is_some_and(|task| task.left == 0) {
@@ -220,6 +222,7 @@ impl Market {
         if let Some(task) = self.tasks.remove(&id) {
             self.jobs = self.jobs.saturating_sub(task.stages.len());
         }
+        self.hungry.remove(&id);
         out.push(Effect::Forget(id));
         if core::mem::take(&mut self.passed_over) {
             out.push(Effect::ReadTasks);
@@ -237,8 +240,12 @@ impl Market {
                 hand.release(&lease);
             }
         }
-        let empty = self.book.strike_out_task(id);
-        self.roots.retain(|(page, _), root| !empty.contains(page) && root.keys.iter().any(|(task, _)| *task != id));
+        self.book.strike_out_task(id);
+        // A root goes with the last round that it speaks of.
+        let drawn = round.committee.drawn;
+        let tasks = &self.tasks;
+        let lives = |task: &TaskId| tasks.get(task).is_some_and(|task| task.drawn() == Some(drawn));
+        self.roots.retain(|(page, _), root| !page.is_of(drawn) || root.keys.iter().any(|(task, _)| lives(task)));
     }
 
     pub(super) fn round_mut(&mut self, task: TaskId, drawn: Height) -> Option<&mut Round> {
