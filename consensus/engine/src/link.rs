@@ -43,7 +43,7 @@ const ASKED_MAX: usize = 16;
 /// Messages that wait between the library's parts.
 const NETWORK_MAILBOX: NonZeroUsize = NonZeroUsize::new(1_024).expect("not zero");
 /// How a line begins, after the names of what it belongs to, that says since when a seat is connected.
-const CONNECTED: &str = "_tracker_connected{peer=\"";
+const CONNECTED: &str = "_tracker_directory_connected{peer=\"";
 /// Sets of epochs whose seats may stay connected. The library reserves room for every message of every seat of each.
 const SETS_KEPT: NonZeroUsize = NonZeroUsize::new(2).expect("not zero");
 
@@ -306,4 +306,20 @@ impl Peers for Directory {
 fn addresses(seats: &[Seat]) -> Map<Key, Address> {
     let known = seats.iter().filter_map(|seat| Some((key_of(&seat.key)?, Address::from(*seat.addresses.first()?))));
     Map::from_iter_dedup(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use cpc_primitives::SecretKey;
+
+    use super::*;
+
+    #[test]
+    fn the_connected_seats_are_found_among_the_metrics() {
+        let key = SecretKey::from_seed(&[1; 32]).public();
+        let line = format!("network_tracker_directory_connected{{peer=\"{key}\"}} 1763655000000");
+        let text = format!("# TYPE network_tracker_directory_connected gauge\n{line}\nother{{peer=\"{key}\"}} 1\n");
+        assert_eq!(connected(&text), [key]);
+        assert_eq!(connected("network_tracker_directory_connected{peer=\"12\"} 1\n"), []);
+    }
 }

@@ -5,11 +5,11 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cpc_engine::{Chain as _, Config, Ended, Link, LinkConfig, MetricsHandle, Pace, Running, Signer, connected};
-use cpc_light::namespace;
+use cpc_light::{ValidatorSet, namespace};
 use cpc_primitives::hash_chain::HashChain;
 use cpc_primitives::{Epoch, Fault, PublicKey, SecretKey};
 use tokio::sync::oneshot;
@@ -140,8 +140,18 @@ pub struct Seen {
     seat: Option<PublicKey>,
     network: Peers,
     validators: Peers,
+    /// What was seen last of the validators' plane.
+    plane: Arc<Mutex<PlaneSeen>>,
+}
+
+/// What is seen now and then of the validators' plane.
+#[derive(Clone, Default)]
+struct PlaneSeen {
     /// What the BFT library measures.
-    engine: Arc<Mutex<String>>,
+    metrics: String,
+    /// How many other seats the epoch has, and how many of them have to be connected.
+    others: usize,
+    needed: usize,
 }
 
 impl Seen {
@@ -162,13 +172,10 @@ impl Seen {
 
     /// Whether enough other seats are connected.
     fn quorum(&self) -> Option<Check> {
-        let seats = self.chain.epoch_seats(None).ok()?.seats?;
-        let set = seats.validators().ok()?;
-        let others = seats.seats().len().checked_sub(1).filter(|others| *others > 0)?;
-        let needed = usize::try_from(set.quorum()).ok()?.saturating_sub(1);
+        let PlaneSeen { others, needed, .. } = *self.plane();
         let found = self.validators.list().len();
         let evidence = format!("{found} of {others} other seats are connected, {needed} are needed");
-        Some(Check { name: "validators", ok: found >= needed, evidence })
+        (others > 0).then_some(Check { name: "validators", ok: found >= needed, evidence })
     }
 
     fn callers(&self) -> Check {
@@ -185,8 +192,8 @@ impl Seen {
         Check { name: "sync", ok: target - height <= BEHIND_MAX, evidence }
     }
 
-    fn engine(&self) -> String {
-        self.engine.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn plane(&self) -> MutexGuard<'_, PlaneSeen> {
+        self.plane.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -218,7 +225,7 @@ impl Node {
             seat: own,
             network: network.peers().clone(),
             validators: Peers::default(),
-            engine: Arc::default(),
+            plane: Arc::default(),
         };
         let validator = match seat.map(|seat| Validator::start(&chain, seat, seen.clone())).transpose() {
             Ok(validator) => validator,
@@ -234,7 +241,7 @@ impl Node {
         if library_metrics {
             let (libp2p, engine) = (network.metrics(), seen.clone());
             builder = builder.registry(move || openmetrics::for_prometheus(&libp2p(), ""));
-            builder = builder.registry(move || openmetrics::for_prometheus(&engine.engine(), "cpc_engine_"));
+            builder = builder.registry(move || openmetrics::for_prometheus(&engine.plane().metrics, "cpc_engine_"));
         }
         let (stop_api, told) = oneshot::channel::<()>();
         let server = tokio::spawn(builder.serve(listener, async {
@@ -283,11 +290,14 @@ impl Node {
         let _ = self.stop_api.send(());
         // Where it ended before, there is nothing to wait for.
         let _ = tokio::time::timeout(API_STOP_TIMEOUT, self.server).await;
-        self.network.stop().await;
-        if let Some(validator) = self.validator {
-            validator.watcher.abort();
-            validator.running.stop().await;
-        }
+        let agreement = async {
+            if let Some(validator) = self.validator {
+                validator.watcher.abort();
+                validator.running.stop().await;
+            }
+        };
+        // Together: whoever waited for the end of its turn has little time until the next.
+        tokio::join!(agreement, self.network.stop());
     }
 }
 
@@ -305,18 +315,18 @@ async fn watch(seen: Seen, metrics: MetricsHandle) {
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         look.tick().await;
-        let text = metrics.text().await;
-        let chain = Arc::clone(&seen.chain);
-        let keys = connected(&text);
-        // The addresses are in the state: a read that may wait for the disk.
-        let peers = tokio::task::spawn_blocking(move || validators(&chain, &keys)).await.unwrap_or_default();
+        let metrics = metrics.text().await;
+        let (chain, keys) = (Arc::clone(&seen.chain), connected(&metrics));
+        // The seats are in the state: a read that may wait for the disk.
+        let read = tokio::task::spawn_blocking(move || validators(&chain, &keys)).await;
+        let (peers, others, needed) = read.unwrap_or_default();
         seen.validators.set(peers);
-        *seen.engine.lock().unwrap_or_else(PoisonError::into_inner) = text;
+        *seen.plane() = PlaneSeen { metrics, others, needed };
     }
 }
 
-/// The connected seats as others see them.
-fn validators(chain: &Chain, keys: &[PublicKey]) -> Vec<PeerView> {
+/// The connected seats as others see them, how many other seats there are, and how many of those have to be connected.
+fn validators(chain: &Chain, keys: &[PublicKey]) -> (Vec<PeerView>, usize, usize) {
     let epoch = chain.tip().header.epoch;
     let seats = chain.seats(epoch).ok().flatten().unwrap_or_default();
     let view = |key: &PublicKey| {
@@ -329,7 +339,9 @@ fn validators(chain: &Chain, keys: &[PublicKey]) -> Vec<PeerView> {
             height: None,
         }
     };
-    keys.iter().map(view).collect()
+    let set = ValidatorSet::new(seats.iter().map(|seat| seat.key).collect());
+    let quorum = set.map_or(0, |set| usize::try_from(set.quorum()).unwrap_or(usize::MAX));
+    (keys.iter().map(view).collect(), seats.len().saturating_sub(1), quorum.saturating_sub(1))
 }
 
 /// Fetches the blocks of the network from other nodes, and says in which epoch it is.

@@ -275,6 +275,27 @@ impl Validators {
         self.nodes[n] = Some(Devnet::ready(process));
     }
 
+    /// Starts one that is down, in a folder of its own and with a key of the keystore of its data directory.
+    pub fn revive_with_key(&mut self, n: usize, data: &Path, options: &[&str]) {
+        let process = Command::new(binary())
+            .args(["--json", "--network"])
+            .arg(self.dir.join("genesis.toml"))
+            .args(["node", "run", "--listen", "127.0.0.1:0", "--interval-ms", &self.interval_ms.to_string()])
+            .args(options)
+            .env("CPC_DATA_DIR", data)
+            .env("CPC_LOGS_LEVEL", "warn")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        self.nodes[n] = Some(Devnet::ready(process));
+    }
+
+    /// Forgets one that somebody else has stopped.
+    pub fn forget(&mut self, n: usize) {
+        let mut node = self.nodes[n].take().expect("it ran");
+        assert!(node.process.wait().expect("our own child").success());
+    }
+
     /// Ends one without a word, as a crash does.
     pub fn kill(&mut self, n: usize) {
         self.nodes[n].take().expect("it runs").kill();

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use cpc_e2e::{Devnet, FakeNode};
+use cpc_e2e::{Devnet, FakeNode, until};
 use serde_json::{Value, json};
 
 fn house() -> PathBuf {
@@ -36,17 +36,27 @@ fn promtool_accepts_the_metrics_and_refuses_bent_ones() {
     let ask = json!({ "address": devnet.faucet, "amount": "1" }).to_string();
     let (_, gift) = devnet.post("/api/v1/faucet", &ask);
     devnet.get(&format!("/api/v1/txs/{}?wait=30", gift["hash"].as_str().expect("a hash")));
-    let (_, text) = devnet.get("/metrics");
-    let text = text.as_str().expect("text");
+    // What the libraries measure is looked at now and then.
+    let text = until("what the BFT library measures", || {
+        let (_, text) = devnet.get("/metrics");
+        let text = text.as_str().expect("text").to_owned();
+        text.contains("cpc_engine_").then_some(text)
+    });
+    let text = text.as_str();
     devnet.stop();
     for line in [
         "cpc_chain_transactions_total{result=\"applied\",type=\"TRANSFER\"} 1",
         "cpc_http_requests_total{method=\"GET\",route=\"/api/v1/blocks/{which}\",status=\"200\"} 1",
         "cpc_http_requests_total{method=\"GET\",route=\"/api/v1/blocks/{which}\",status=\"400\"} 1",
         "cpc_ready{check=\"blocks\"} 1",
+        "cpc_mempool_arrivals_total{outcome=\"new\",source=\"user\"} 1",
+        "cpc_mempool_departures_total{reason=\"included\"} 1",
+        "cpc_p2p_peers 0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is missing from\n{text}");
     }
+    let rounds = text.lines().find_map(|line| line.strip_prefix("cpc_consensus_rounds_total ")?.parse::<u64>().ok());
+    assert!(rounds >= Some(2), "two blocks took {rounds:?} attempts");
     let judged = promtool(text);
     let words = |output: &Output| {
         [&output.stdout[..], &output.stderr].concat().iter().map(|byte| char::from(*byte)).collect::<String>()

@@ -709,7 +709,7 @@ pub struct PeerView {
     pub plane: String,
     /// Where it is.
     pub address: String,
-    /// `in` where it has called, `out` where this node has.
+    /// `in` where it has called, `out` where this node has, `-` where that is not known.
     pub direction: String,
     /// The height it says it has; absent where it has not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -81,15 +81,6 @@ struct Inner {
     stop: watch::Receiver<bool>,
 }
 
-/// Serves a chain until `stop` resolves; requests under way are answered first.
-pub async fn serve(
-    listener: tokio::net::TcpListener,
-    chain: Arc<Chain>,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    Builder::new(chain).serve(listener, stop).await
-}
-
 impl Builder {
     /// The API of a chain.
     pub fn new(chain: Arc<Chain>) -> Self {

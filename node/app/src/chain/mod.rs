@@ -3,8 +3,6 @@
 mod agreement;
 mod proofs;
 mod reads;
-#[cfg(test)]
-pub(crate) mod tests;
 mod waiting;
 
 use std::path::Path;
@@ -453,3 +451,6 @@ impl StateRead for Latest<'_> {
         self.0.read(key)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

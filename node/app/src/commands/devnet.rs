@@ -176,6 +176,10 @@ fn run_many(args: &DevnetArgs, count: u16, dir: &Path, context: &Context) -> Res
     let begun = Instant::now();
     let flags: Vec<_> = args.listen.map(|address| ("api.listen", address.to_string())).into_iter().collect();
     let config = context.node_config(&flags)?;
+    // All that can be refused without the folder is, before the folder is made or anything in it is thrown away.
+    for n in 0..count {
+        drop(running::listen(api_of(config.api.listen, n))?);
+    }
     let folder = ChainDir::lock(Some(dir), context)?;
     if args.fresh {
         clear(&folder)?;
@@ -249,6 +253,12 @@ fn write_spec(spec: &Path, count: u16) -> Result<(), Failure> {
         .map_err(|error| Failure::new(Exit::Failed, format!("{}: {error}", spec.display())))
 }
 
+/// Where the API of a validator listens.
+fn api_of(first: SocketAddr, n: u16) -> SocketAddr {
+    let port = if first.port() == 0 { 0 } else { first.port().saturating_add(n) };
+    SocketAddr::new(first.ip(), port)
+}
+
 /// Starts a validator.
 fn spawn(args: &DevnetArgs, api: SocketAddr, genesis: &Genesis, dir: &Path, n: u16) -> Result<Starting, Failure> {
     let node = dir.join(format!("node-{n}"));
@@ -257,13 +267,12 @@ fn spawn(args: &DevnetArgs, api: SocketAddr, genesis: &Genesis, dir: &Path, n: u
     fs::create_dir_all(&node).map_err(cannot)?;
     let path = dir.join(format!("node-{n}.{LOG}"));
     let log = fs::File::options().create(true).append(true).open(&path).map_err(cannot)?;
-    let port = if api.port() == 0 { 0 } else { api.port().saturating_add(n) };
     let mut command = Command::new(std::env::current_exe().map_err(cannot)?);
     command
         .args(["--json", "--network"])
         .arg(dir.join(SPEC))
         .args(["node", "run", "--until-eof", "--known-seat", &n.to_string(), "--listen"])
-        .arg(SocketAddr::new(api.ip(), port).to_string())
+        .arg(api_of(api, n).to_string())
         .arg("--dir")
         .arg(&node)
         .stdin(Stdio::piped())
@@ -311,10 +320,14 @@ fn started(starting: Vec<Starting>) -> Result<Vec<Validator>, Failure> {
     }
     let Some((n, log)) = failed else { return Ok(validators) };
     stop(validators.into_iter().map(|validator| validator.child).collect());
-    let last = fs::read_to_string(&log).unwrap_or_default();
-    let last = last.lines().rev().find(|line| line.contains("error")).unwrap_or_default();
-    let words = format!("validator {n} did not start: {last}");
+    let words = format!("validator {n} did not start: {}", reason(&fs::read_to_string(&log).unwrap_or_default()));
     Err(Failure::new(Exit::Failed, words).hint(format!("its log is {}", log.display())))
+}
+
+/// Why a validator ended, by the last lines of its log.
+fn reason(log: &str) -> String {
+    let said = |line: &str| serde_json::from_str::<Value>(line).ok()?["error"]["message"].as_str().map(str::to_owned);
+    log.lines().rev().take(16).find_map(said).unwrap_or_else(|| "it says no reason".to_owned())
 }
 
 fn greet(validators: &[Validator], genesis: &Genesis, dir: &Path, context: &Context) -> Result<(), Failure> {
@@ -410,5 +423,27 @@ fn stop(children: Vec<Child>) {
             }
             thread::sleep(Duration::from_millis(20));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_the_last_error_of_the_log() {
+        let log = "INFO started\n{\"version\":1,\"error\":{\"code\":1,\"message\":\"old\",\"hint\":null}}\nINFO again\n\
+                   {\"version\":1,\"error\":{\"code\":1,\"message\":\"the port is taken\",\"hint\":null}}\nbye\n";
+        assert_eq!(reason(log), "the port is taken");
+        assert_eq!(reason("nothing"), "it says no reason");
+    }
+
+    #[test]
+    fn the_validators_listen_one_port_after_the_other_or_anywhere() {
+        let ports =
+            |first: &str| (0..3).map(|n| api_of(first.parse().expect("an address"), n).port()).collect::<Vec<_>>();
+        assert_eq!(ports("127.0.0.1:8000"), [8000, 8001, 8002]);
+        assert_eq!(ports("127.0.0.1:0"), [0, 0, 0]);
+        assert_eq!(ports("127.0.0.1:65535"), [65_535; 3]);
     }
 }

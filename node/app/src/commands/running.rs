@@ -193,6 +193,7 @@ fn greet(
     context.print(&match seat {
         Some(_) if count == 1 => format!("cpc {}: one validator, a block every {interval} ms", genesis.spec.name),
         Some(_) => format!("cpc {}: one of {count} validators, a block every {interval} ms", genesis.spec.name),
+        None if count == 1 => format!("cpc {}: a follower of one validator", genesis.spec.name),
         None => format!("cpc {}: a follower of {count} validators", genesis.spec.name),
     })?;
     context.print(&format!("  chain API  {url}/api/v1/status"))?;

@@ -5,8 +5,6 @@
 
 mod book;
 mod gossip;
-#[cfg(test)]
-mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -267,7 +265,8 @@ impl Plane {
 
     async fn event(&self, event: Event, follower: Option<&mpsc::Sender<PeerEvent>>) {
         match event {
-            Event::Listening { address } => tracing::info!(%address, "listens for other nodes"),
+            // The network has logged it.
+            Event::Listening { .. } => {}
             Event::Joined { peer } => {
                 tracing::info!(%peer, "a node has joined");
                 self.pass_on(follower, PeerEvent::Joined(peer)).await;
@@ -384,3 +383,6 @@ async fn progressed(progress: &mut Option<watch::Receiver<Progress>>) -> Progres
 fn panicked(error: &tokio::task::JoinError) -> Fault {
     Fault::Invariant { detail: format!("the follower: {error}") }
 }
+
+#[cfg(test)]
+mod tests;
