@@ -347,6 +347,8 @@ fn validators(chain: &Chain, keys: &[PublicKey]) -> (Vec<PeerView>, usize, usize
 /// Fetches the blocks of the network from other nodes, and says in which epoch it is.
 async fn follow_to_the_tip(chain: &Arc<Chain>, config: NetworkConfig) -> Result<Epoch, NodeError> {
     tracing::warn!("the key is new in this folder: the chain is fetched before it votes");
+    // Nobody has to call it yet, and a port that was closed a moment ago may not be free for the node itself.
+    let config = NetworkConfig { listen: Vec::new(), announce: Vec::new(), ..config };
     let (mut network, _) = Network::start(Arc::clone(chain), config, Role::Follows).await?;
     let caught_up = network.caught_up();
     let reached = tokio::select! {
