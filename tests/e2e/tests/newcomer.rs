@@ -209,7 +209,7 @@ fn what_cannot_be_done_is_said_with_its_reason() {
         (
             &["tx", "send", "--from", "rich", "--to", "poor", "--amount", "1", "--nonce", "9999"],
             4,
-            "ahead of the account's",
+            "beyond the account's next one",
         ),
         (
             &["tx", "send", "--from", "rich", "--to", "poor", "--amount", "1", "--nonce", "0"],
