@@ -41,16 +41,16 @@ fn task() -> TaskId {
 }
 
 fn order() -> TaskOrder {
-    let spec = SyntheticSpec { seed: Seed::new(vec![1]).unwrap(), matrix_size: 16, iterations: 64 };
+    let spec = SyntheticSpec { seed: Seed::new(vec![1]).expect("as it was built"), matrix_size: 16, iterations: 64 };
     TaskOrder {
         kernel: synthetic::ID,
         units: spec.units(),
-        spec: Bounded::new(spec.bytes()).unwrap(),
+        spec: Bounded::new(spec.bytes()).expect("as it was built"),
         inputs: Bounded::default(),
         jobs: 4,
         reward: Amount::new(1_000),
         deadline: TimeMs(1_000_000),
-        lease_blocks: u32::try_from(LEASE_BLOCKS).unwrap(),
+        lease_blocks: u32::try_from(LEASE_BLOCKS).expect("as it was built"),
         assurance: Assurance::Spot,
     }
 }
@@ -66,7 +66,7 @@ fn committee() -> Committee {
 }
 
 fn list<T, const MAX: usize>(items: Vec<T>) -> Bounded<T, MAX> {
-    Bounded::new(items).unwrap()
+    Bounded::new(items).expect("as it was built")
 }
 
 /// The member at place 1, while the seat at place 0 orchestrates.
@@ -408,8 +408,8 @@ fn verdicts(place: u8, items: Vec<VerdictItem>) -> Verdicts {
 }
 
 fn right(job: u32) -> VerdictItem {
-    let plan = JobPlan::new(&cpc_kernels::Registry::all(), task(), &order()).unwrap();
-    let result = plan.result(JobIndex(job), worker(1).0, output(1), 256).unwrap();
+    let plan = JobPlan::new(&cpc_kernels::Registry::all(), task(), &order()).expect("as it was built");
+    let result = plan.result(JobIndex(job), worker(1).0, output(1), 256).expect("as it was built");
     VerdictItem { result, finding: Finding::Accept, sample: Digest([1; 32]), digest: Digest([2; 32]) }
 }
 
@@ -471,6 +471,9 @@ fn submitted(items: [VerdictItem; 3]) -> usize {
     entries.sum()
 }
 
+/// What a liar changes of a verdict.
+type Bend = fn(&mut VerdictItem);
+
 #[test]
 fn a_quorum_says_the_same_and_says_what_the_plan_says() {
     let good = right(0);
@@ -480,7 +483,7 @@ fn a_quorum_says_the_same_and_says_what_the_plan_says() {
         change(&mut item);
         item
     };
-    let bends: [(&str, fn(&mut VerdictItem)); 8] = [
+    let bends: [(&str, Bend); 8] = [
         ("another output", |item| item.result.output = Digest([8; 32])),
         ("another length", |item| item.result.output_bytes += 1),
         ("another worker", |item| item.result.worker = worker(2).0),

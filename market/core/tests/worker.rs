@@ -30,11 +30,11 @@ fn task() -> TaskId {
 }
 
 fn order() -> TaskOrder {
-    let spec = SyntheticSpec { seed: Seed::new(vec![1]).unwrap(), matrix_size: 16, iterations: 64 };
+    let spec = SyntheticSpec { seed: Seed::new(vec![1]).expect("as it was built"), matrix_size: 16, iterations: 64 };
     TaskOrder {
         kernel: synthetic::ID,
         units: spec.units(),
-        spec: Bounded::new(spec.bytes()).unwrap(),
+        spec: Bounded::new(spec.bytes()).expect("as it was built"),
         inputs: Bounded::default(),
         jobs: 4,
         reward: Amount::new(1_000),
@@ -66,7 +66,7 @@ fn config() -> Config {
         hot: key(40),
         network: key(50).public(),
         salt: Digest([3; 32]),
-        kernels: Bounded::new(vec![synthetic::ID]).unwrap(),
+        kernels: Bounded::new(vec![synthetic::ID]).expect("as it was built"),
         credits: 2,
         devices: 1,
         device: Bounded::default(),
@@ -80,7 +80,7 @@ fn lease(job: u32) -> Lease {
 
 fn offers(leases: &[Lease]) -> Offers {
     let items = leases.iter().map(|lease| Offer { lease: *lease, until: Height(14) }).collect();
-    Offers { signer: key(10).public(), worker: OURS, issued: NOW, items: Bounded::new(items).unwrap() }
+    Offers { signer: key(10).public(), worker: OURS, issued: NOW, items: Bounded::new(items).expect("as it was built") }
 }
 
 /// A worker that is connected with four validators.
@@ -145,7 +145,7 @@ fn output() -> Digest {
 }
 
 fn all(answers: &[Answer]) -> Reply {
-    Reply::Items(Bounded::new(answers.to_vec()).unwrap())
+    Reply::Items(Bounded::new(answers.to_vec()).expect("as it was built"))
 }
 
 /// What was said to whom, in words.
@@ -180,7 +180,10 @@ fn offers_that_are_not_for_this_worker_are_refused() {
         ("for another chain", good.clone(), 10, ChainId(8), Reply::Refused(Refusal::BadSignature)),
         (
             "that are over",
-            Offers { items: Bounded::new(vec![Offer { lease: lease(0), until: Height(3) }]).unwrap(), ..good },
+            Offers {
+                items: Bounded::new(vec![Offer { lease: lease(0), until: Height(3) }]).expect("as it was built"),
+                ..good
+            },
             10,
             CHAIN,
             all(&[Answer::Refused(Refusal::LeaseOver)]),
@@ -304,7 +307,7 @@ fn more_than_could_be_liars_make_it_pause() {
     bench.compute();
     let wrong = |of: Lease| {
         let finding = LeaseFinding { lease: of, judged: Judged::Wrong };
-        Message::Findings(Bounded::new(vec![finding]).unwrap())
+        Message::Findings(Bounded::new(vec![finding]).expect("as it was built"))
     };
     bench.say(node(0), wrong(lease(0)));
     bench.say(node(0), wrong(lease(0)));
@@ -331,7 +334,7 @@ fn jobs_are_called_off_by_their_committee_alone() {
     let mut bench = Bench::new();
     bench.offer(&[lease(0)]);
     bench.event(Event::TaskRead { task: task(), read: Some(open_task()) });
-    let off = || Message::CalledOff(Bounded::new(vec![lease(0)]).unwrap());
+    let off = || Message::CalledOff(Bounded::new(vec![lease(0)]).expect("as it was built"));
     bench.say(key(77).public(), off());
     assert_eq!(bench.worker.queue(), 1);
     let (_, effects) = bench.say(node(2), off());
