@@ -27,7 +27,7 @@ const NETWORK_KEY: &str = "network.key";
 /// The folder of the votes that were cast from here.
 const VOTES: &str = "votes";
 /// The proof that the first block which is kept was final: where a chain began from a snapshot.
-const TRUST: &str = "trust.proof";
+pub(super) const TRUST: &str = "trust.proof";
 /// Its name until it is whole.
 const TRUST_UNFINISHED: &str = "trust.proof.part";
 

@@ -108,7 +108,9 @@ fn found(dir: &Path) -> Result<Found, Failure> {
         let (_, _, genesis) = super::genesis::load(&spec.display().to_string())?;
         return Ok(Found::Several(genesis));
     }
-    Ok(if dir.join(super::chain_dir::STORE).is_dir() { Found::One } else { Found::Nothing })
+    // A proof without a chain is what a restore left that did not end: it is of one validator, and refused as such.
+    let one = dir.join(super::chain_dir::STORE).is_dir() || dir.join(super::chain_dir::TRUST).is_file();
+    Ok(if one { Found::One } else { Found::Nothing })
 }
 
 impl Found {
