@@ -1,6 +1,5 @@
 //! `cpc render`: pictures of a scene by the rendering kernel, on this machine and without a node.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,17 +13,13 @@ use cpc_kernels::{
 };
 use cpc_primitives::Digest;
 use cpc_primitives::ids::TaskId;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
+use super::watched::watched;
 use super::{Context, Exit, Failure, Output, read_bounded, write_new};
 
 /// What a scene is called that is not a file.
 const SAMPLE: &str = "sample:";
-/// How often the bar moves.
-const TICK: Duration = Duration::from_millis(100);
-
 /// Renders a scene on this machine: the same bits that any worker computes
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
@@ -104,7 +99,7 @@ pub fn run(args: &RenderArgs, context: &Context) -> Result<(), Failure> {
             return Err(failure.hint("--yes overwrites it"));
         }
     }
-    let rendered = watched(args, spec, file, context)?;
+    let rendered = watched("rendering", "pixels", context, |watch| compute(args, spec, file, watch))?;
     for (path, bytes) in &rendered.pictures {
         write_new(path, bytes, context)?;
     }
@@ -139,58 +134,10 @@ fn place(output: &Path, frame: u32, frames: u32) -> PathBuf {
     output.with_file_name(format!("{stem}-{frame:05}.{ending}"))
 }
 
-/// Computes on other threads, while this one moves the bar and listens for Ctrl-C.
-fn watched(args: &RenderArgs, spec: RenderingSpec, file: Arc<[u8]>, context: &Context) -> Result<Rendered, Failure> {
-    let cannot = |error: std::io::Error| Failure::new(Exit::Failed, format!("cannot listen for Ctrl-C: {error}"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
-    let watch = Arc::new(Watch::new());
-    let (output, threads, check) = (args.output.clone(), args.threads, args.check);
-    let (name, work_watch) = (args.scene.clone(), Arc::clone(&watch));
-    runtime.block_on(async {
-        let mut interrupts = signal(SignalKind::interrupt()).map_err(cannot)?;
-        let mut ticks = tokio::time::interval(TICK);
-        let bar = bar(context);
-        let work = move || compute(&name, spec, file, &output, threads, check, &work_watch);
-        let mut work = tokio::task::spawn_blocking(work);
-        loop {
-            tokio::select! {
-                biased;
-                // The answer first: what is done is not called off.
-                done = &mut work => {
-                    bar.finish_and_clear();
-                    return done.map_err(|error| Failure::new(Exit::Failed, format!("the renderer stopped: {error}")))?;
-                }
-                _ = interrupts.recv() => watch.cancel(),
-                _ = ticks.tick() => {
-                    let (done, total) = watch.progress();
-                    bar.set_length(total);
-                    bar.set_position(done);
-                }
-            }
-        }
-    })
-}
-
-fn bar(context: &Context) -> ProgressBar {
-    if context.quiet || context.output == Output::Json || !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let template = "{spinner} {wide_bar} {percent:>3} %  {human_pos} of {human_len} pixels  {eta} left";
-    let style = ProgressStyle::with_template(template).expect("a valid template");
-    ProgressBar::new(0).with_style(style)
-}
-
-fn compute(
-    name: &str,
-    spec: RenderingSpec,
-    file: Arc<[u8]>,
-    output: &Path,
-    threads: usize,
-    check: bool,
-    watch: &Watch,
-) -> Result<Rendered, Failure> {
+fn compute(args: &RenderArgs, spec: RenderingSpec, file: Arc<[u8]>, watch: &Watch) -> Result<Rendered, Failure> {
+    let RenderArgs { scene: name, output, threads, check, .. } = args;
     let stopped = |error: RunError| stopped(&error);
-    let reference = Reference::new(Cpu::best(), threads).map_err(stopped)?;
+    let reference = Reference::new(Cpu::best(), *threads).map_err(stopped)?;
     let began = Instant::now();
     let inputs =
         Inputs::new(&[blob_ref(&file)], vec![file]).map_err(|error: InputError| refused(name, &error.to_string()))?;
@@ -210,7 +157,7 @@ fn compute(
     }
     let ran = began.elapsed();
     let began = Instant::now();
-    let checked = if check {
+    let checked = if *check {
         let jobs: Vec<Job> = plan.jobs().collect();
         checked(&task, &jobs, &outputs, &reference, watch)?;
         Some((began.elapsed(), task.soundness(Effort::Spot)))
@@ -302,7 +249,8 @@ fn tell(scene: &str, rendered: &Rendered, context: &Context) -> Result<(), Failu
             row("rendered", format!("{seconds:.3} s, {:.2} million paths a second", rate / 1e6));
             if let Some((took, soundness)) = checked {
                 let share = took.as_secs_f64() / seconds.max(f64::MIN_POSITIVE) * 100.0;
-                let missed = format!("misses a job forged by {} with {:.0e}", soundness.forged, soundness.missed);
+                let forged = soundness.forged * 100.0;
+                let missed = format!("a picture forged by {forged:.0} % would pass with {:.0e}", soundness.missed);
                 row("checked", format!("{:.3} s, {share:.2} % of it; {missed}", took.as_secs_f64()));
             }
             row("output", outputs.first().map(ToString::to_string).unwrap_or_default());
@@ -322,7 +270,7 @@ fn tell(scene: &str, rendered: &Rendered, context: &Context) -> Result<(), Failu
 }
 
 /// Reads `1920x1080`.
-fn size(text: &str) -> Result<[u32; 2], String> {
+pub(super) fn size(text: &str) -> Result<[u32; 2], String> {
     let parsed = text.split_once('x').and_then(|(width, height)| Some([width.parse().ok()?, height.parse().ok()?]));
     parsed.ok_or_else(|| format!("{text:?} is no size: write for example 1920x1080"))
 }

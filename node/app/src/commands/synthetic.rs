@@ -76,7 +76,8 @@ pub fn run(args: &SyntheticArgs, context: &Context) -> Result<(), Failure> {
     let kernel = registry.kernel(ID).map_err(refused)?;
     let plan = kernel.plan(&spec.bytes(), args.jobs).map_err(refused)?;
     let executor = Reference::new(Cpu::best(), args.threads.unwrap_or(0)).map_err(Failure::from)?;
-    let done = watched("synthetic", context, |watch| compute(&**kernel, &spec, &plan, &executor, args, watch))?;
+    let done =
+        watched("synthetic", "steps", context, |watch| compute(&**kernel, &spec, &plan, &executor, args, watch))?;
     if let Some(path) = &args.output {
         write_new(path, &done.outputs.concat(), context)?;
     }

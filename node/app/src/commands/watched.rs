@@ -15,16 +15,18 @@ use super::{Context, Exit, Failure, Output};
 /// How often the bar moves.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Does the work on another thread, and shows its steps. Ctrl-C calls it off; it then ends within one step.
+/// Does the work on another thread, and shows its steps, which `steps` names. Ctrl-C calls it off; it then ends within one
+/// step.
 pub fn watched<R: Send, E: Into<Failure> + Send>(
     what: &str,
+    steps: &'static str,
     context: &Context,
     work: impl FnOnce(&Watch) -> Result<R, E> + Send,
 ) -> Result<R, Failure> {
     let cannot = |error: std::io::Error| Failure::new(Exit::Failed, format!("cannot listen for Ctrl-C: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
     let mut interrupts = runtime.block_on(async { signal(SignalKind::interrupt()) }).map_err(cannot)?;
-    let (watch, bar) = (Watch::new(), bar(what, context));
+    let (watch, bar) = (Watch::new(), bar(what, steps, context));
     let (done, mut ended) = oneshot::channel::<()>();
     let result = thread::scope(|scope| {
         let worker = scope.spawn(|| {
@@ -41,8 +43,11 @@ pub fn watched<R: Send, E: Into<Failure> + Send>(
                     _ = interrupts.recv() => watch.cancel(),
                     _ = ticks.tick() => {
                         let (steps, all) = watch.progress();
-                        bar.set_length(all);
-                        bar.set_position(steps.min(all));
+                        // Before the first step is known nothing is done: a bar without a length says so.
+                        if all > 0 {
+                            bar.set_length(all);
+                            bar.set_position(steps.min(all));
+                        }
                     }
                 }
             }
@@ -56,13 +61,13 @@ pub fn watched<R: Send, E: Into<Failure> + Send>(
     }
 }
 
-fn bar(what: &str, context: &Context) -> ProgressBar {
+fn bar(what: &str, steps: &'static str, context: &Context) -> ProgressBar {
     if context.quiet || context.output == Output::Json || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let template = "{msg}  {wide_bar}  {percent}%  {per_sec} steps  {eta} left";
+    let template = "{msg}  {wide_bar}  {percent:>3} %  {human_pos} of {human_len} {prefix}  {eta} left";
     let style = ProgressStyle::with_template(template).expect("a valid template");
-    ProgressBar::new(0).with_style(style).with_message(what.to_owned())
+    ProgressBar::no_length().with_style(style).with_message(what.to_owned()).with_prefix(steps)
 }
 
 impl From<RunError> for Failure {
