@@ -92,6 +92,11 @@ impl Opening {
         Ok(Self { beacon, opened })
     }
 
+    /// The beacon after the block.
+    pub(crate) const fn beacon(&self) -> &Digest {
+        &self.beacon
+    }
+
     /// What the block writes.
     pub(crate) fn record(&self, proposer: &Address, records: &mut Vec<(StateKey, Option<Vec<u8>>)>) {
         records.push((StateKey::beacon(), Some(encode(&self.beacon))));

@@ -1,10 +1,11 @@
 //! The frame of a block: that it follows its parent, what its end does, and that its header says what was found.
 
 use cpc_primitives::codec::encode;
-use cpc_primitives::result::ComputeRoots;
-use cpc_primitives::state::{Account, StateKey};
+use cpc_primitives::result::{ComputeResult, ComputeRoots, Settlement};
+use cpc_primitives::state::StateKey;
 use cpc_primitives::{Address, Amount, Digest, Epoch, Fault, Gas, Header, Height, View, block::tx_root, same};
 
+use crate::endings;
 use crate::error::{BlockError, BlockReject, TxError};
 use crate::port::{Delta, StateRead};
 use crate::records::{Rewards, rewards, seats_there};
@@ -19,7 +20,7 @@ pub struct Executed {
     delta: Delta,
     receipts: Vec<Receipt>,
     supply: Supply,
-    compute: ComputeRoots,
+    leaves: Leaves,
     /// The header but for the root of the state, which the store finds from the delta.
     header: Header,
 }
@@ -31,6 +32,18 @@ pub struct Applied {
     delta: Delta,
     receipts: Vec<Receipt>,
     supply: Supply,
+    leaves: Leaves,
+}
+
+/// What a block says of computation: everything under its compute root, in its order (ROOT-1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaves {
+    /// The results that it accepted.
+    pub results: Vec<ComputeResult>,
+    /// The settlements that it made.
+    pub settlements: Vec<Settlement>,
+    /// Their roots and counts.
+    pub roots: ComputeRoots,
 }
 
 /// Applies a whole block: the first refused transaction makes it invalid (BLK-7).
@@ -83,9 +96,9 @@ impl Executed {
         self.header.tx_root
     }
 
-    /// The roots over its results and settlements.
-    pub const fn compute(&self) -> &ComputeRoots {
-        &self.compute
+    /// Its results and settlements, with their roots.
+    pub const fn leaves(&self) -> &Leaves {
+        &self.leaves
     }
 
     /// In the last block of an epoch the hash of the set after the next, else zero bytes.
@@ -102,8 +115,8 @@ impl Executed {
     pub fn check(self, header: &Header, state_root: Digest) -> Result<Applied, BlockError> {
         let found = self.header(state_root);
         same_header(&found, header)?;
-        let Self { delta, receipts, supply, .. } = self;
-        Ok(Applied { header: found, delta, receipts, supply })
+        let Self { delta, receipts, supply, leaves, .. } = self;
+        Ok(Applied { header: found, delta, receipts, supply, leaves })
     }
 }
 
@@ -126,6 +139,11 @@ impl Applied {
     /// The running totals after the block.
     pub const fn supply(&self) -> &Supply {
         &self.supply
+    }
+
+    /// Its results and settlements, with their roots.
+    pub const fn leaves(&self) -> &Leaves {
+        &self.leaves
     }
 
     /// Header, delta and receipts, given away.
@@ -162,6 +180,8 @@ pub(crate) fn follows(params: &Params, parent: &Header, context: &Context) -> Re
 
 /// Ends a block.
 pub(crate) fn finish<S: StateRead>(mut session: Session<'_, S>) -> Result<Executed, BlockError> {
+    // BLK-13: what falls due comes after the transactions.
+    endings::expire(&mut session)?;
     pay_fees(&mut session)?;
     let mut records = Vec::new();
     reward(&mut session, &mut records)?;
@@ -170,11 +190,14 @@ pub(crate) fn finish<S: StateRead>(mut session: Session<'_, S>) -> Result<Execut
     // SUP-2 and SUP-3 hold at every block, in every build.
     session.supply.check()?;
     session.working.check(&session.supply_before, &session.supply)?;
+    session.tables.check(&session.supply_before, &session.supply)?;
     records.push((StateKey::supply(), Some(encode(&session.supply))));
     // BEA-1 and BEA-5: what the proposer opened moves the beacon.
     session.opening.record(&session.proposer, &mut records);
 
-    let compute = ComputeRoots::of(&[], &[]);
+    // BLK-9: both lists in the order in which the block made them.
+    let roots = ComputeRoots::of(&session.results, &session.settlements);
+    let leaves = Leaves { results: session.results, settlements: session.settlements, roots };
     let Context { epoch, view, parent_view, time, proposer, beacon } = session.context;
     let header = Header {
         version: session.params.version_at(session.height),
@@ -189,12 +212,13 @@ pub(crate) fn finish<S: StateRead>(mut session: Session<'_, S>) -> Result<Execut
         beacon,
         tx_root: tx_root(session.receipts.iter().map(|receipt| receipt.hash)),
         state_root: Digest::ZERO,
-        compute_root: compute.digest(),
+        compute_root: leaves.roots.digest(),
         gas_used: session.gas_used,
         next_validators,
     };
-    let delta = session.working.into_changes().into_iter().chain(records).collect();
-    Ok(Executed { delta, receipts: session.receipts, supply: session.supply, compute, header })
+    let market = session.tables.into_changes();
+    let delta = session.working.into_changes().into_iter().chain(market).chain(records).collect();
+    Ok(Executed { delta, receipts: session.receipts, supply: session.supply, leaves, header })
 }
 
 /// Divides the block's fees between its proposer and the treasury.
@@ -206,7 +230,7 @@ fn pay_fees<S: StateRead>(session: &mut Session<'_, S>) -> Result<(), Fault> {
     debit(&mut proposer, treasury, "the fees")?;
     // FEE-2: paid when the block ends, so that no transaction of the block spends them.
     let account = session.proposer;
-    pay(session, &account, proposer)
+    session.pay(&account, proposer)
 }
 
 /// Mints the block's reward into the epoch's pot, and pays the pot when the epoch ends.
@@ -234,7 +258,7 @@ fn reward<S: StateRead>(
         let mut rest = pot;
         for (account, share) in shares(session, pot) {
             debit(&mut rest, share, "the pot")?;
-            pay(session, &account, share)?;
+            session.pay(&account, share)?;
         }
         // RWD-4: what is not paid is burned.
         credit(&mut session.supply.burned, rest, "burned")?;
@@ -252,18 +276,6 @@ fn shares<S: StateRead>(session: &Session<'_, S>, pot: Amount) -> Vec<(Address, 
     let equal = pot.mul_div_floor(1, count).unwrap_or_default();
     let part = |own: Amount| pot.mul_div_floor(own.units(), stake).unwrap_or_default().min(equal);
     seats.iter().map(|seat| (seat.account, part(seat.stake))).collect()
-}
-
-/// Credits an account from outside the accounts.
-fn pay<S: StateRead>(session: &mut Session<'_, S>, address: &Address, amount: Amount) -> Result<(), Fault> {
-    if amount.is_zero() {
-        return Ok(());
-    }
-    let place = session.working.place(session.state, address)?;
-    let mut account: Account = session.working.get(place).unwrap_or_default();
-    credit(&mut account.balance, amount, "a balance")?;
-    session.working.set(place, account);
-    credit(&mut session.supply.balances, amount, "balances")
 }
 
 /// In the last block of an epoch fixes the set after the next and forgets an old one; else does nothing.

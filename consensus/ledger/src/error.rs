@@ -1,9 +1,10 @@
 //! Why a transaction, a block or a genesis is refused, each with both its sides.
 
+use cpc_primitives::result::KernelId;
 use cpc_primitives::tx::KeyUse;
 use cpc_primitives::{
-    Address, Amount, BlockId, ChainId, Digest, Epoch, Fault, Gas, Height, Mismatch, Nonce, PublicKey, TimeMs, TxHash,
-    View,
+    Address, Amount, BlockId, ChainId, Digest, Epoch, Fault, Gas, Height, JobIndex, Mismatch, Nonce, PublicKey, TaskId,
+    TimeMs, TxHash, Units, View,
 };
 use wincode::{SchemaRead, SchemaWrite};
 
@@ -36,6 +37,26 @@ pub enum Reject {
     GasLimit { action: &'static str, needed: Gas, found: Gas },
     #[error("an amount of {found} CPC, no more than {maximum} CPC can ever exist")]
     AmountTooLarge { maximum: Amount, found: Amount },
+    #[error("a task of {found} jobs, it has 1 to {maximum}")]
+    Jobs { maximum: u32, found: u32 },
+    #[error("{found} units for {jobs} jobs, each has at least one")]
+    Units { jobs: u32, found: Units },
+    #[error("a reward of {found} CPC for {jobs} jobs, the network's minimum is {minimum} CPC for each")]
+    RewardTooSmall { jobs: u32, minimum: Amount, found: Amount },
+    #[error("results of several workers are not active: their rules come with a later version")]
+    AssuranceNotActive,
+    #[error("no entry")]
+    NoEntry,
+    #[error("entry {entry} does not come after the one before it: tasks and jobs rise")]
+    EntryOrder { entry: u16 },
+    #[error("entry {entry} has no attestation")]
+    NoAttestation { entry: u16 },
+    #[error("entry {entry} refers to signed root {found}, there are {roots}")]
+    UnknownRoot { entry: u16, roots: u16, found: u16 },
+    #[error("entry {entry}: seat {seat} does not come after the one before it")]
+    SeatOrder { entry: u16, seat: u16 },
+    #[error("entry {entry} mixes committees: drawn at {first} and at {found}")]
+    MixedDraws { entry: u16, first: Height, found: Height },
     #[error("the nonce: {0}")]
     Nonce(Mismatch<Nonce>),
     #[error("the sender has used its last nonce")]
@@ -55,6 +76,26 @@ impl Reject {
     }
 }
 
+/// Why an action of the market did not do what was asked.
+pub(crate) enum Stop {
+    /// It pays its gas, uses its nonce, and does nothing else.
+    Failed(Failure),
+    /// This node cannot tell.
+    Fault(Fault),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
 /// Why a transaction that a block carries did nothing but pay its gas and use its nonce (ACC-5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, SchemaRead, SchemaWrite)]
 #[allow(missing_docs, reason = "the sentence of each variant is its message")]
@@ -65,6 +106,99 @@ pub enum Failure {
     BelowMinimum { minimum: Amount, amount: Amount },
     #[error("the sender has {available} CPC beside the fee: the amount was {amount} CPC")]
     Underfunded { available: Amount, amount: Amount },
+    #[error("a first bond is at least {minimum} CPC: this one was {found} CPC")]
+    BondTooSmall { minimum: Amount, found: Amount },
+    #[error("the bond would be more than {maximum} CPC, which is all that can ever exist")]
+    BondTooLarge { maximum: Amount },
+    #[error("{payout} has no account, so that nothing can be paid to it")]
+    NoPayoutAccount { payout: Address },
+    #[error("{account} is no worker")]
+    NotAWorker { account: Address },
+    #[error("{reserved} CPC of the bond stand for results that are not settled")]
+    WorkerBusy { reserved: Amount },
+    #[error("a deadline at {found} ms, this task can have one from {earliest} ms on")]
+    DeadlineTooNear { earliest: TimeMs, found: TimeMs },
+    #[error("a deadline at {found} ms, a task can have one until {latest} ms")]
+    DeadlineTooFar { latest: TimeMs, found: TimeMs },
+    #[error("{declared} of {seats} seats check version {} of {:?}, five sixths are needed", kernel.version, kernel.challenge)]
+    KernelNotChecked { kernel: KernelId, seats: u32, declared: u32 },
+    #[error("task {task} is not open")]
+    NoTask { task: TaskId },
+    #[error("task {task} is that of {customer}")]
+    NotCustomer { task: TaskId, customer: Address },
+    #[error("task {task} was called off already: it ends after block {ends}")]
+    AlreadyCancelled { task: TaskId, ends: Height },
+    #[error("task {task} has no job left to call off")]
+    NothingToCancel { task: TaskId },
+    #[error("entry {entry}: job {job} of a task of {jobs} jobs")]
+    NoSuchJob { entry: u16, jobs: u32, job: JobIndex },
+    #[error("entry {entry}: no committee is drawn for task {task}")]
+    NoCommittee { entry: u16, task: TaskId },
+    #[error(
+        "entry {entry}: version {} of {:?}, the order is for version {} of {:?}",
+        found.version, found.challenge, expected.version, expected.challenge
+    )]
+    WrongKernel { entry: u16, expected: KernelId, found: KernelId },
+    #[error("entry {entry}: the hash of the spec: expected {expected}, found {found}")]
+    WrongSpec { entry: u16, expected: Digest, found: Digest },
+    #[error("entry {entry}: the units: expected {expected}, found {found}")]
+    WrongUnits { entry: u16, expected: Units, found: Units },
+    #[error("entry {entry}: seat {seat} is not of the committee")]
+    NotAMember { entry: u16, seat: u16 },
+    #[error("entry {entry}: the verdict key of seat {seat}: expected {expected}, found {found}")]
+    WrongKey { entry: u16, seat: u16, expected: PublicKey, found: PublicKey },
+    #[error("entry {entry}: the verdict of seat {seat} does not stand under its signed root")]
+    NotUnderRoot { entry: u16, seat: u16 },
+    #[error("entry {entry}: {found} of the committee's seats, {needed} decide")]
+    NoQuorum { entry: u16, needed: u16, found: u16 },
+}
+
+/// Why an entry of a transaction that did the rest changed nothing (SUB-2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, SchemaRead, SchemaWrite)]
+#[allow(missing_docs, reason = "the sentence of each variant is its message")]
+pub enum Skip {
+    #[error("the task is not open")]
+    TaskEnded,
+    #[error("the job is decided")]
+    Decided,
+    #[error("the jobs without a result were refunded")]
+    TaskClosed,
+    #[error("the deadline {deadline} ms has passed")]
+    DeadlinePassed { deadline: TimeMs },
+    #[error("the customer called the task off: block {ends} was the last to decide a job")]
+    Cancelled { ends: Height },
+    #[error("the verdicts are of the committee drawn at {found}, the one drawn at {expected} decides")]
+    OtherDraw { expected: Height, found: Height },
+    #[error("{worker} is no worker")]
+    NotAWorker { worker: Address },
+    #[error("the worker has {free} CPC of its bond free, the job needs {needed} CPC")]
+    BondTooSmall { free: Amount, needed: Amount },
+    #[error("the job has no result whose window is open")]
+    NotAccepted,
+    #[error("every verdict was counted before")]
+    AlreadyCounted,
+}
+
+/// What became of the entries of a SUBMIT_RESULT or an ADD_VERDICTS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, SchemaRead, SchemaWrite)]
+pub struct Judged {
+    /// How many changed something.
+    pub counted: u16,
+    /// How many changed nothing.
+    pub skipped: u16,
+    /// The first that changed nothing, and why.
+    pub first: Option<Skipped>,
+    /// What the tasks gave back to the sender for its gas.
+    pub repaid: Amount,
+}
+
+/// An entry that changed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub struct Skipped {
+    /// Its place among the entries.
+    pub entry: u16,
+    /// Why.
+    pub reason: Skip,
 }
 
 /// Why a block was not applied.

@@ -2,7 +2,10 @@
 
 use cpc_primitives::Gas;
 use cpc_primitives::limits::{BLOCK_GAS_MAX, TXS_PER_BLOCK_MAX};
+use cpc_primitives::result::Attestation;
 use cpc_primitives::tx::Action;
+
+use crate::rules::Params;
 
 /// What a TRANSFER to an account that exists costs (GAS-2).
 pub const TRANSFER_GAS: Gas = Gas(21_000);
@@ -15,6 +18,13 @@ const WRITE_GAS: Gas = Gas(5_000);
 
 /// What a SUBMIT_RESULT with one entry costs (GAS-2).
 const FIRST_RESULT_GAS: Gas = Gas(80_000);
+
+/// What a further entry of a SUBMIT_RESULT costs (GAS-2).
+const NEXT_RESULT_GAS: Gas = Gas(2 * WRITE_GAS.0);
+/// What an ADD_VERDICTS costs before its roots and its entries (GAS-3).
+const ADD_VERDICTS_GAS: Gas = Gas(BASE_GAS.0 + SIGNATURE_GAS.0 + WRITE_GAS.0);
+/// The most that one added verdict costs, alone in its transaction (GAS-7).
+const VERDICT_GAS: Gas = Gas(ADD_VERDICTS_GAS.0 + SIGNATURE_GAS.0 + WRITE_GAS.0);
 
 /// No action costs less than one signature and one write, so that a block's gas also bounds how many it carries (BLK-8).
 const CHEAPEST_GAS: u64 = BASE_GAS.0.saturating_add(SIGNATURE_GAS.0).saturating_add(WRITE_GAS.0);
@@ -47,6 +57,52 @@ pub fn intrinsic(action: &Action) -> Gas {
         Action::DisputeCommit(_) | Action::DisputeOpen(_) | Action::RevealSecret(_) => priced(1, 2),
         Action::Evidence(_) => priced(3, 3),
         Action::TreasurySpend(spend) => priced(spend.approvals.len().saturating_add(1), 3),
+    }
+}
+
+/// The gas of a task's results, which its customer pays ahead (GAS-7).
+pub fn prepaid_gas(params: &Params, jobs: u32) -> Gas {
+    let (seats, quorum) = (u64::from(params.committee_seats), u64::from(params.committee_quorum));
+    let result = FIRST_RESULT_GAS.0.saturating_add(seats.saturating_mul(SIGNATURE_GAS.0));
+    let verdicts = seats.saturating_sub(quorum).saturating_mul(VERDICT_GAS.0);
+    // At most 64 seats and 2^20 jobs: far below where this would saturate.
+    Gas(result.saturating_add(verdicts).saturating_mul(jobs.into()))
+}
+
+/// Which gas of a transaction with results or verdicts its entries give back: each what it alone made necessary (GAS-8).
+pub(crate) struct Repayment {
+    /// What the first entry that counts makes necessary beyond its roots.
+    first: Gas,
+    /// What every entry after it does.
+    next: Gas,
+    any: bool,
+    roots: Vec<bool>,
+}
+
+impl Repayment {
+    /// Of a SUBMIT_RESULT with so many roots.
+    pub(crate) fn of_results(roots: usize) -> Self {
+        Self { first: FIRST_RESULT_GAS, next: NEXT_RESULT_GAS, any: false, roots: vec![false; roots] }
+    }
+
+    /// Of an ADD_VERDICTS with so many roots.
+    pub(crate) fn of_verdicts(roots: usize) -> Self {
+        let first = Gas(ADD_VERDICTS_GAS.0.saturating_add(WRITE_GAS.0));
+        Self { first, next: WRITE_GAS, any: false, roots: vec![false; roots] }
+    }
+
+    /// What the next entry that counts gives back, with the attestations of it that count.
+    pub(crate) fn entry<'a>(&mut self, attestations: impl Iterator<Item = &'a Attestation>) -> Gas {
+        let base = if self.any { self.next } else { self.first };
+        self.any = true;
+        let mut new_roots = 0usize;
+        for attestation in attestations {
+            let charged = self.roots.get_mut(usize::from(attestation.signed_root));
+            if charged.is_some_and(|charged| !core::mem::replace(charged, true)) {
+                new_roots = new_roots.saturating_add(1);
+            }
+        }
+        Gas(base.0.saturating_add(parts(new_roots, 0)))
     }
 }
 

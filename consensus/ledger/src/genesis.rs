@@ -9,7 +9,7 @@ use cpc_primitives::{Address, Amount, Digest, Epoch, Nonce, PublicKey};
 
 use crate::error::GenesisReject;
 use crate::port::Delta;
-use crate::records::{Opened, Rewards, Seat, Seats, Validator};
+use crate::records::{Opened, Rewards, Seat, Seats, Tally, Validator};
 use crate::rules::{Field, Params};
 use crate::supply::{Supply, total};
 
@@ -74,6 +74,8 @@ pub fn genesis_state(
         (StateKey::seats(Epoch(0)), encode(&first)),
         (StateKey::seats(Epoch(1)), encode(&second)),
         (StateKey::rewards(), encode(&Rewards::default())),
+        // TSK-8: nobody has ordered anything yet.
+        (StateKey::tally(), encode(&Tally::default())),
         // BEA-1: nobody has fed it yet.
         (StateKey::beacon(), encode(&Digest::ZERO)),
     ];

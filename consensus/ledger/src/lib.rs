@@ -7,29 +7,39 @@
 
 mod beacon;
 mod block;
+mod due;
+mod endings;
 mod error;
 mod gas;
 mod genesis;
 mod port;
 mod records;
+mod recount;
+mod results;
 mod rules;
 mod session;
 mod supply;
+mod tables;
+mod tasks;
 mod verify;
+mod workers;
 mod working;
 
 pub use beacon::{BEACON_GAP_MAX, BeaconDue, beacon_due};
-pub use block::{Applied, Executed, apply};
-pub use error::{BlockError, BlockReject, Failure, GenesisReject, Reject, TxError};
-pub use gas::{TRANSFER_GAS, intrinsic};
+pub use block::{Applied, Executed, Leaves, apply};
+pub use due::{Cursor, Due, DuePage, DuePlace};
+pub use error::{BlockError, BlockReject, Failure, GenesisReject, Judged, Reject, Skip, Skipped, TxError};
+pub use gas::{TRANSFER_GAS, intrinsic, prepaid_gas};
 pub use genesis::{GenesisAccount, GenesisValidator, genesis_state};
 pub use port::{Delta, StateRead};
 pub use records::{
-    Opened, Rewards, Seat, Seats, Validator, account, beacon, opened, rewards, seats, supply, validator,
+    Opened, Rewards, Seat, Seats, Tally, Validator, accepted_job, account, beacon, committee, escrow, is_decided,
+    opened, rewards, seats, supply, tally, terms, validator, worker,
 };
+pub use recount::recount;
 pub use rules::{Field, Params, ParamsError, RULES_VERSION, Settlement, UPGRADES_MAX, Upgrade};
 #[cfg(feature = "canary")]
 pub use session::Canary;
 pub use session::{BLOCK_OVERHEAD_BYTES, Context, Receipt, Session, TxOutcome, admit, touched};
-pub use supply::{Supply, recount};
+pub use supply::Supply;
 pub use verify::{BadSignatures, Culprit, VerifiedTx, Verifier};

@@ -2,13 +2,16 @@
 
 use cpc_light::{SetError, ValidatorSet};
 use cpc_primitives::codec::{Decode, decode};
+use cpc_primitives::committee::Committee;
 use cpc_primitives::limits::{SEATS_MAX, STATE_VALUE_BYTES_MAX};
 use cpc_primitives::state::{Account, StateKey};
+use cpc_primitives::task::{AcceptedJob, DecidedPage, Escrow, Terms, Worker};
 use cpc_primitives::tx::Registration;
-use cpc_primitives::{Address, Amount, Bounded, Digest, Epoch, Fault, PublicKey};
+use cpc_primitives::{Address, Amount, Bounded, Digest, Epoch, Fault, Height, JobIndex, PublicKey, TaskId};
 use rayon::prelude::*;
 use wincode::{SchemaRead, SchemaWrite};
 
+use crate::due::Cursor;
 use crate::port::StateRead;
 use crate::supply::{Supply, broken};
 
@@ -53,6 +56,38 @@ pub struct Opened {
     pub index: u32,
     /// That element.
     pub element: Digest,
+}
+
+/// How many tasks and jobs there are and were, and how far the lists of what is due are worked off (TSK-8, DUE-3,
+/// STATE-15).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, SchemaRead, SchemaWrite)]
+pub struct Tally {
+    /// Open tasks.
+    pub tasks: u64,
+    /// Jobs that were ever ordered.
+    pub ordered_jobs: u64,
+    /// Jobs that nobody has decided.
+    pub open_jobs: u64,
+    /// Accepted jobs that are not settled.
+    pub accepted_jobs: u64,
+    /// Jobs that have ended.
+    pub ended_jobs: u64,
+    /// What is due at heights.
+    pub heights: Cursor,
+    /// What is due at seconds.
+    pub seconds: Cursor,
+}
+
+impl Tally {
+    /// Demands that every job that was ordered is open, accepted or ended (SUP-6).
+    pub fn check(&self) -> Result<(), Fault> {
+        let Self { ordered_jobs, open_jobs, accepted_jobs, ended_jobs, .. } = *self;
+        let found = open_jobs.checked_add(accepted_jobs).and_then(|sum| sum.checked_add(ended_jobs));
+        if found == Some(ordered_jobs) {
+            return Ok(());
+        }
+        Err(broken(format!("SUP-6: {ordered_jobs} jobs were ordered, but there are {self:?}")))
+    }
 }
 
 impl Seats {
@@ -127,6 +162,43 @@ pub fn opened<S: StateRead>(state: &S, account: &Address) -> Result<Option<Opene
     record(state, &StateKey::opened(account))
 }
 
+/// The worker of an account, where it is one.
+pub fn worker<S: StateRead>(state: &S, account: &Address) -> Result<Option<Worker>, Fault> {
+    record(state, &StateKey::worker(account))
+}
+
+/// What was agreed when a task was opened, as long as it is open.
+pub fn terms<S: StateRead>(state: &S, task: TaskId) -> Result<Option<Terms>, Fault> {
+    record(state, &StateKey::terms(task))
+}
+
+/// What a task holds, as long as it is open.
+pub fn escrow<S: StateRead>(state: &S, task: TaskId) -> Result<Option<Escrow>, Fault> {
+    record(state, &StateKey::escrow(task))
+}
+
+/// The committee of a task that was drawn at a height, as long as it has something to do.
+pub fn committee<S: StateRead>(state: &S, task: TaskId, drawn: Height) -> Result<Option<Committee>, Fault> {
+    record(state, &StateKey::committee(task, drawn))
+}
+
+/// A job whose result was accepted and is not settled.
+pub fn accepted_job<S: StateRead>(state: &S, task: TaskId, job: JobIndex) -> Result<Option<AcceptedJob>, Fault> {
+    record(state, &StateKey::job(task, job))
+}
+
+/// Whether a job of an open task is decided.
+pub fn is_decided<S: StateRead>(state: &S, task: TaskId, job: JobIndex) -> Result<bool, Fault> {
+    let (page, place) = DecidedPage::place(job);
+    let page: Option<DecidedPage> = record(state, &StateKey::decided(task, page))?;
+    Ok(page.is_some_and(|page| page.has(place)))
+}
+
+/// How many tasks and jobs there are.
+pub fn tally<S: StateRead>(state: &S) -> Result<Tally, Fault> {
+    demanded(state, &StateKey::tally(), "the tally")
+}
+
 /// How far the hash chain of a seat is opened.
 pub(crate) fn opened_there<S: StateRead>(state: &S, account: &Address) -> Result<Opened, Fault> {
     demanded(state, &StateKey::opened(account), "the opened element of a seat")
@@ -145,7 +217,7 @@ pub(crate) fn parse<T: Decode>(key: &StateKey, bytes: &[u8]) -> Result<T, Fault>
     decode(bytes, STATE_VALUE_BYTES_MAX).map_err(|error| Fault::Damaged { detail: format!("record {key:?}: {error}") })
 }
 
-fn record<S: StateRead, T: Decode>(state: &S, key: &StateKey) -> Result<Option<T>, Fault> {
+pub(crate) fn record<S: StateRead, T: Decode>(state: &S, key: &StateKey) -> Result<Option<T>, Fault> {
     state.read(key)?.map(|bytes| parse(key, &bytes)).transpose()
 }
 

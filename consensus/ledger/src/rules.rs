@@ -2,11 +2,13 @@
 
 use core::fmt;
 
+use cpc_primitives::committee::Size;
 use cpc_primitives::hash_chain::BEACON_STEPS;
 use cpc_primitives::limits::{
     BLOCK_BYTES_MAX, BLOCK_GAS_MAX, BPS_ONE, COMMITTEE_MAX, HEADER_BYTES_MAX, SEATS_MAX, SUPPLY_MAX, TREASURY_KEYS_MAX,
     TX_BYTES_MAX,
 };
+use cpc_primitives::result::Assurance;
 use cpc_primitives::{Amount, Bounded, Bps, ChainId, Epoch, Fault, Gas, Height, PublicKey};
 use wincode::{SchemaRead, SchemaWrite};
 
@@ -71,6 +73,8 @@ pub struct Params {
     pub challenge_window_blocks: u32,
     /// The least reward of one job.
     pub reward_per_job_min: Amount,
+    /// The committee's share of what goes back to the customer where its order could not be computed.
+    pub closing_fee: Bps,
     /// How many times a job's reward a worker's bond covers, where checking is by sample.
     pub bond_factor_spot: u8,
     /// The same for every other assurance.
@@ -225,6 +229,19 @@ impl Params {
         Some(total)
     }
 
+    /// The size of the committee that an epoch with so many seats has (COM-1).
+    pub fn committee_of(&self, seats: u16) -> Size {
+        Size { seats: self.committee_seats, quorum: self.committee_quorum }.of(seats)
+    }
+
+    /// How many times a job's reward its worker's bond stands for it (SUB-4).
+    pub fn bond_factor_of(&self, assurance: Assurance) -> u8 {
+        match assurance {
+            Assurance::Spot => self.bond_factor_spot,
+            Assurance::Full | Assurance::Quorum { .. } => self.bond_factor,
+        }
+    }
+
     /// The treasury's share of a block's fees (FEE-1).
     pub fn fee_treasury(&self) -> Bps {
         let points = BPS_ONE.saturating_sub(self.fee_proposer.points());
@@ -300,7 +317,8 @@ impl Params {
         at_least("tasks.rotation_blocks", self.rotation_blocks.into(), 1)?;
         at_least("tasks.lease_blocks", self.lease_blocks.into(), 1)?;
         at_least("tasks.challenge_window_blocks", self.challenge_window_blocks.into(), 1)?;
-        at_most("tasks.reward_per_job_min", self.reward_per_job_min.units(), SUPPLY_MAX)?;
+        // TSK-7: a job that pays nothing would be open while its task holds nothing.
+        within("tasks.reward_per_job_min", self.reward_per_job_min.units(), 1, SUPPLY_MAX)?;
         at_least("tasks.bond_factor_spot", self.bond_factor_spot.into(), 1)?;
         at_least("tasks.bond_factor", self.bond_factor.into(), 1)
     }

@@ -1,6 +1,7 @@
 //! One block being built or checked: transactions are pushed one by one, each is taken whole or not at all.
 
 use cpc_primitives::limits::{SUPPLY_MAX, TX_BYTES_MAX};
+use cpc_primitives::result::{ComputeResult, Settlement};
 use cpc_primitives::state::{Account, StateKey};
 use cpc_primitives::tx::{Action, Transfer, TxBody};
 use cpc_primitives::{
@@ -11,12 +12,15 @@ use wincode::{SchemaRead, SchemaWrite};
 
 use crate::beacon::Opening;
 use crate::block::{self, Executed};
-use crate::error::{BlockError, BlockReject, Failure, Reject, TxError};
+use crate::error::{BlockError, BlockReject, Failure, Judged, Reject, Stop, TxError};
 use crate::gas::{TRANSFER_GAS, intrinsic};
 use crate::port::StateRead;
 use crate::records::{Seats, seats_there, supply};
+use crate::results;
 use crate::rules::Params;
 use crate::supply::{Supply, broken, credit, debit};
+use crate::tables::Tables;
+use crate::tasks;
 use crate::verify::VerifiedTx;
 use crate::working::{Place, Working, head};
 
@@ -65,6 +69,8 @@ pub enum TxOutcome {
     Done,
     /// Nothing but pay its gas and use its nonce.
     Failed(Failure),
+    /// Of its entries those that still counted.
+    Judged(Judged),
 }
 
 /// A bug that a test plants to see whether the checkers find it.
@@ -76,6 +82,10 @@ pub enum Canary {
     None,
     /// A nonce that was used before is taken again.
     AcceptStaleNonce,
+    /// A job that was settled is decided again.
+    SettleTwice,
+    /// A job is settled in the block that accepts its result.
+    SkipWindow,
 }
 
 /// A block under way: what its transactions so far have done to the state that it is built on.
@@ -91,12 +101,16 @@ pub struct Session<'a, S: StateRead> {
     pub(crate) supply_before: Supply,
     pub(crate) supply: Supply,
     pub(crate) working: Working,
+    pub(crate) tables: Tables,
+    pub(crate) parent_time: TimeMs,
+    pub(crate) results: Vec<ComputeResult>,
+    pub(crate) settlements: Vec<Settlement>,
     pub(crate) receipts: Vec<Receipt>,
     pub(crate) gas_used: Gas,
     pub(crate) fees: Amount,
     bytes: usize,
     #[cfg(feature = "canary")]
-    canary: Canary,
+    pub(crate) canary: Canary,
 }
 
 impl Context {
@@ -131,6 +145,10 @@ impl<'a, S: StateRead> Session<'a, S> {
             supply_before: supply,
             supply,
             working: Working::default(),
+            tables: Tables::begin(state)?,
+            parent_time: parent.time,
+            results: Vec::new(),
+            settlements: Vec::new(),
             receipts: Vec::new(),
             gas_used: Gas(0),
             fees: Amount::ZERO,
@@ -166,8 +184,8 @@ impl<'a, S: StateRead> Session<'a, S> {
         // Every check has passed: from here the transaction is in the block.
         let receipt = match &body.action {
             Action::Transfer(transfer) => self.transfer(tx, transfer, place, charged)?,
-            // BLK-10: `admit` lets nothing else through.
-            other => return Err(Reject::NotActive { action: other.name() }.into()),
+            // BLK-10: `admit` lets nothing through that is not active.
+            action => self.carry(tx, action, place, charged)?,
         };
         self.bytes = bytes;
         self.receipts.push(receipt);
@@ -240,18 +258,7 @@ impl<'a, S: StateRead> Session<'a, S> {
         let receiver = self.working.get(to);
         let (gas_used, verdict) = self.price_transfer(body, transfer, sender, receiver);
 
-        let fee = body.gas_price.checked_mul(gas_used.0).ok_or_else(|| {
-            broken(format!(
-                "GAS-5: {gas_used} gas of a limit of {} at {:?} has no price",
-                body.gas_limit, body.gas_price
-            ))
-        })?;
-        debit(&mut sender.balance, fee, "a sender's balance")?;
-        debit(&mut self.supply.balances, fee, "balances")?;
-        credit(&mut self.fees, fee, "fees")?;
-        let used = self.gas_used.checked_add(gas_used);
-        self.gas_used = used.ok_or_else(|| broken("BLK-8: a block's gas overflows".to_owned()))?;
-
+        let fee = self.charge_fee(body, gas_used, &mut sender)?;
         let outcome = match verdict {
             Err(failure) => {
                 self.working.set(from, sender);
@@ -268,6 +275,72 @@ impl<'a, S: StateRead> Session<'a, S> {
             }
         };
         Ok(Receipt { hash: tx.hash(), id: tx.id(), gas_used, fee, outcome })
+    }
+
+    /// Pays the gas of an action of the market and uses the nonce; then does what was asked, or says why not (ACC-8).
+    fn carry(&mut self, tx: &VerifiedTx, action: &Action, from: Place, mut sender: Account) -> Result<Receipt, Fault> {
+        let body = &tx.tx().body;
+        let gas_used = intrinsic(action);
+        let fee = self.charge_fee(body, gas_used, &mut sender)?;
+        self.working.set(from, sender);
+        let done = match action {
+            Action::RegisterWorker(register) => self.register(&tx.sender(), register),
+            Action::RetireWorker(_) => self.retire(&tx.sender()),
+            Action::OpenTask(order) => self.open_task(&tx.sender(), body, order),
+            Action::CancelTask(cancel) => self.cancel_task(&tx.sender(), cancel.task),
+            Action::SubmitResult(submit) => self.submit(tx, submit),
+            Action::AddVerdicts(add) => self.add_verdicts(tx, add),
+            other => return Err(broken(format!("BLK-10: {other} was admitted and has no rules"))),
+        };
+        let outcome = match done {
+            Ok(outcome) => outcome,
+            Err(Stop::Failed(failure)) => TxOutcome::Failed(failure),
+            Err(Stop::Fault(fault)) => return Err(fault),
+        };
+        Ok(Receipt { hash: tx.hash(), id: tx.id(), gas_used, fee, outcome })
+    }
+
+    /// Takes the fee of gas from its sender, into the fees of the block (GAS-5).
+    fn charge_fee(&mut self, body: &TxBody, gas_used: Gas, sender: &mut Account) -> Result<Amount, Fault> {
+        let fee = body.gas_price.checked_mul(gas_used.0).ok_or_else(|| {
+            broken(format!(
+                "GAS-5: {gas_used} gas of a limit of {} at {:?} has no price",
+                body.gas_limit, body.gas_price
+            ))
+        })?;
+        debit(&mut sender.balance, fee, "a sender's balance")?;
+        debit(&mut self.supply.balances, fee, "balances")?;
+        credit(&mut self.fees, fee, "fees")?;
+        let used = self.gas_used.checked_add(gas_used);
+        self.gas_used = used.ok_or_else(|| broken("BLK-8: a block's gas overflows".to_owned()))?;
+        Ok(fee)
+    }
+
+    /// Credits an account from outside the accounts.
+    pub(crate) fn pay(&mut self, address: &Address, amount: Amount) -> Result<(), Fault> {
+        if amount.is_zero() {
+            return Ok(());
+        }
+        let place = self.working.place(self.state, address)?;
+        let mut account: Account = self.working.get(place).unwrap_or_default();
+        credit(&mut account.balance, amount, "a balance")?;
+        self.working.set(place, account);
+        credit(&mut self.supply.balances, amount, "balances")
+    }
+
+    /// Takes from an account that was found to have as much, to where it is no account's.
+    pub(crate) fn collect(&mut self, address: &Address, amount: Amount) -> Result<(), Fault> {
+        let place = self.working.place(self.state, address)?;
+        let mut account: Account = self.working.get(place).unwrap_or_default();
+        debit(&mut account.balance, amount, "a balance")?;
+        self.working.set(place, account);
+        debit(&mut self.supply.balances, amount, "balances")
+    }
+
+    /// What an account can spend.
+    pub(crate) fn balance(&mut self, address: &Address) -> Result<Option<Amount>, Fault> {
+        let place = self.working.place(self.state, address)?;
+        Ok(self.working.get(place).map(|account| account.balance))
     }
 
     /// What a transfer uses, and whether it can be done (ACC-5, GAS-4, GAS-6).
@@ -314,21 +387,54 @@ pub fn admit(params: &Params, tx: &VerifiedTx) -> Result<(), Reject> {
     }
     // ACC-7: what was signed for another chain means nothing here.
     same(params.chain, body.chain).map_err(Reject::Chain)?;
-    // BLK-10: an action whose rules come later is not carried at all.
-    let Action::Transfer(transfer) = &body.action else {
-        return Err(Reject::NotActive { action: body.action.name() });
-    };
     // GAS-1: the price has a floor, and the limit reaches at least for what every such action costs.
-    if body.gas_price < params.gas_price_min {
-        return Err(Reject::GasPrice { minimum: params.gas_price_min, found: body.gas_price });
+    let priced = || {
+        if body.gas_price < params.gas_price_min {
+            return Err(Reject::GasPrice { minimum: params.gas_price_min, found: body.gas_price });
+        }
+        let needed = intrinsic(&body.action);
+        if body.gas_limit < needed {
+            return Err(Reject::GasLimit { action: body.action.name(), needed, found: body.gas_limit });
+        }
+        Ok(())
+    };
+    match &body.action {
+        Action::Transfer(transfer) => {
+            priced()?;
+            possible(transfer.amount)
+        }
+        Action::RegisterWorker(register) => {
+            priced()?;
+            possible(register.bond)
+        }
+        Action::RetireWorker(_) | Action::CancelTask(_) => priced(),
+        Action::OpenTask(order) => {
+            priced()?;
+            possible(order.reward)?;
+            tasks::admit(params, order)
+        }
+        Action::SubmitResult(submit) => {
+            priced()?;
+            let entries = submit.entries.iter();
+            results::admit(
+                &submit.roots,
+                entries.map(|entry| (entry.result.task, entry.result.job, &entry.attestations)),
+            )
+        }
+        Action::AddVerdicts(add) => {
+            priced()?;
+            let entries = add.entries.iter();
+            results::admit(&add.roots, entries.map(|entry| (entry.task, entry.job, &entry.attestations)))
+        }
+        // BLK-10: an action whose rules come later is not carried at all.
+        other => Err(Reject::NotActive { action: other.name() }),
     }
-    let needed = intrinsic(&body.action);
-    if body.gas_limit < needed {
-        return Err(Reject::GasLimit { action: body.action.name(), needed, found: body.gas_limit });
-    }
-    // ACC-4: no account can ever hold more.
-    if transfer.amount.units() > SUPPLY_MAX {
-        return Err(Reject::AmountTooLarge { maximum: Amount::MAX, found: transfer.amount });
+}
+
+/// ACC-4: no account can ever hold more.
+fn possible(amount: Amount) -> Result<(), Reject> {
+    if amount.units() > SUPPLY_MAX {
+        return Err(Reject::AmountTooLarge { maximum: Amount::MAX, found: amount });
     }
     Ok(())
 }

@@ -1,11 +1,7 @@
-//! The running totals of all money, the equation that they keep, and their recount.
+//! The running totals of all money, and the equation that they keep.
 
-use cpc_primitives::codec::encode;
-use cpc_primitives::state::{Account, Kind, StateKey};
-use cpc_primitives::{Amount, Digest, Fault};
+use cpc_primitives::{Amount, Fault};
 use wincode::{SchemaRead, SchemaWrite};
-
-use crate::records::{Opened, Rewards, Seats, Validator, parse};
 
 /// Where all money is, and where it came from (SUP-1, STATE-5).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, SchemaRead, SchemaWrite)]
@@ -44,46 +40,6 @@ impl Supply {
         }
         Ok(())
     }
-}
-
-/// Adds up every record of a state and demands that the running totals say the same (SUP-4).
-///
-/// Nothing stands behind treasury, burned, minted and genesis but the totals themselves; the equation ties them.
-pub fn recount(entries: impl Iterator<Item = Result<(StateKey, Vec<u8>), Fault>>) -> Result<Supply, Fault> {
-    let (mut counted, mut recorded) = (Supply::default(), None);
-    for entry in entries {
-        let (key, value) = entry?;
-        match key.kind() {
-            Some(Kind::Account) => {
-                let account: Account = parse(&key, &value)?;
-                credit(&mut counted.balances, account.balance, "balances")?;
-            }
-            Some(Kind::Validator) => {
-                let validator: Validator = parse(&key, &value)?;
-                credit(&mut counted.stake, validator.stake, "stake")?;
-            }
-            Some(Kind::Rewards) => {
-                let rewards: Rewards = parse(&key, &value)?;
-                credit(&mut counted.pending_rewards, rewards.pot, "pending rewards")?;
-            }
-            Some(Kind::Supply) => recorded = Some(parse::<Supply>(&key, &value)?),
-            Some(Kind::Seats) => drop(parse::<Seats>(&key, &value)?),
-            Some(Kind::Beacon) => drop(parse::<Digest>(&key, &value)?),
-            Some(Kind::Opened) => drop(parse::<Opened>(&key, &value)?),
-            None => {
-                return Err(Fault::Damaged { detail: format!("{key:?} is of no kind that this version writes") });
-            }
-        }
-    }
-    let recorded =
-        recorded.ok_or_else(|| Fault::Damaged { detail: "the running totals are not in the state".to_owned() })?;
-    let Supply { treasury, burned, minted, genesis, .. } = recorded;
-    let counted = Supply { treasury, burned, minted, genesis, ..counted };
-    if encode(&counted) != encode(&recorded) {
-        return Err(broken(format!("SUP-4: counted {counted:?}, recorded {recorded:?}")));
-    }
-    counted.check()?;
-    Ok(counted)
 }
 
 /// Adds to a total; one that leaves what can ever exist is a bug, not an input.

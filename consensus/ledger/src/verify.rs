@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cpc_primitives::codec::encode;
 use cpc_primitives::signing::{Claim, verify_batch};
-use cpc_primitives::tx::SignedTx;
+use cpc_primitives::tx::{Action, KeyUse, SignedTx};
 use cpc_primitives::{Address, Domain, TxHash, TxId};
 use rayon::prelude::*;
 
@@ -97,8 +97,19 @@ impl VerifiedTx {
         Self { hash, id, sender, bytes: bytes.len(), tx }
     }
 
-    fn claim(&self) -> Claim {
-        Claim { key: self.tx.sender, message: self.id.0, signature: self.tx.signature }
+    /// Everything that has to hold for its signatures to be true: the sender's, and those that its action carries
+    /// (SIG-6).
+    fn claims(&self, claims: &mut Vec<Claim>) {
+        let Self { tx, id, sender, .. } = self;
+        claims.push(Claim { key: tx.sender, message: id.0, signature: tx.signature });
+        let chain = tx.body.chain;
+        match &tx.body.action {
+            Action::RegisterWorker(register) => claims.push(register.hot.claim(KeyUse::Worker, chain, sender)),
+            Action::SubmitResult(submit) => claims.extend(submit.roots.iter().map(|root| root.claim(chain))),
+            Action::AddVerdicts(add) => claims.extend(add.roots.iter().map(|root| root.claim(chain))),
+            // The others carry none, or are not active.
+            _ => {}
+        }
     }
 }
 
@@ -157,10 +168,18 @@ fn judge_open(open: &[&VerifiedTx]) -> Vec<bool> {
     let each = open.len().div_ceil(rayon::current_num_threads());
     let batch = each.div_ceil(each.div_ceil(BATCH_MAX).max(1)).max(1);
     let verdicts = open.par_chunks(batch).flat_map_iter(|txs| {
-        let claims: Vec<Claim> = txs.iter().map(|tx| tx.claim()).collect();
+        let (mut claims, mut ends) = (Vec::with_capacity(txs.len()), Vec::with_capacity(txs.len()));
+        for tx in txs {
+            tx.claims(&mut claims);
+            ends.push(claims.len());
+        }
         let mut verdicts = Vec::with_capacity(claims.len());
-        judge(&claims, &mut verdicts);
-        verdicts
+        // One transaction carries up to 256 signatures: what comes of a batch of transactions is cut again.
+        claims.chunks(BATCH_MAX).for_each(|batch| judge(batch, &mut verdicts));
+        // SIG-6: a transaction is as good as all its signatures.
+        let mut start = 0;
+        let good = |end: usize| verdicts[core::mem::replace(&mut start, end)..end].iter().all(|good| *good);
+        ends.into_iter().map(good).collect::<Vec<bool>>()
     });
     verdicts.collect()
 }

@@ -1,7 +1,7 @@
 //! What a block says of one computation, checked against its header.
 
 use cpc_primitives::merkle::MerklePath;
-use cpc_primitives::result::{ComputeResult, ComputeRoots, Outcome, Settlement};
+use cpc_primitives::result::{ComputeResult, ComputeRoots, Outcome, Settlement, Subject};
 use cpc_primitives::{Digest, same};
 use wincode::{SchemaRead, SchemaWrite};
 
@@ -91,9 +91,10 @@ impl VerifiedSettlement {
 
     /// The result, where it stood and was paid.
     pub fn result(&self) -> Result<VerifiedResult, NotSettled> {
-        match self.settlement.outcome {
-            Outcome::Settled => Ok(VerifiedResult { result: self.settlement.result }),
-            outcome => Err(NotSettled { outcome }),
+        match (self.settlement.outcome, self.settlement.subject) {
+            (Outcome::Settled, Subject::Job(result)) => Ok(VerifiedResult { result }),
+            // Jobs without a result have none to stand for, whatever a block calls their end.
+            (outcome, _) => Err(NotSettled { outcome }),
         }
     }
 }

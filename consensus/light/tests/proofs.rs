@@ -11,7 +11,9 @@ use cpc_light::{
 use cpc_primitives::codec::{Bounded, encode};
 use cpc_primitives::limits::SEATS_MAX;
 use cpc_primitives::merkle;
-use cpc_primitives::result::{Challenge, ComputeResult, ComputeRoots, Geometry, KernelId, Outcome, Settlement};
+use cpc_primitives::result::{
+    Challenge, ComputeResult, ComputeRoots, Geometry, KernelId, Outcome, Settlement, Subject as Ended,
+};
 use cpc_primitives::state::StateKey;
 use cpc_primitives::tree::root_of;
 use cpc_primitives::{
@@ -68,7 +70,7 @@ fn result(job: u32) -> ComputeResult {
 
 fn settlement(job: u32, outcome: Outcome) -> Settlement {
     let [burn, worker, validators, treasury, refund] = [1, 2, 3, 4, 5].map(Amount::new);
-    Settlement { result: result(job), outcome, burn, worker, validators, treasury, refund }
+    Settlement { subject: Ended::Job(result(job)), outcome, burn, worker, validators, treasury, refund }
 }
 
 fn results() -> Vec<ComputeResult> {

@@ -8,7 +8,7 @@
 #![allow(unsafe_code)]
 
 use core::mem::MaybeUninit;
-use core::ops::Deref;
+use core::ops::{Deref, DerefMut};
 
 use wincode::config::{Configuration, DefaultConfig};
 use wincode::io::{Reader, Writer};
@@ -82,6 +82,15 @@ impl<T, const MAX: usize> Bounded<T, MAX> {
         if items.len() <= MAX { Ok(Self(items)) } else { Err(TooMany { max: MAX, found: items.len() }) }
     }
 
+    /// Adds an element to a list that has room for it.
+    pub fn push(&mut self, item: T) -> Result<(), TooMany> {
+        if self.0.len() >= MAX {
+            return Err(TooMany { max: MAX, found: self.0.len().saturating_add(1) });
+        }
+        self.0.push(item);
+        Ok(())
+    }
+
     /// The list as a vector.
     pub fn into_inner(self) -> Vec<T> {
         self.0
@@ -99,6 +108,13 @@ impl<T, const MAX: usize> Deref for Bounded<T, MAX> {
 
     fn deref(&self) -> &[T] {
         &self.0
+    }
+}
+
+/// Elements may change, their number may not.
+impl<T, const MAX: usize> DerefMut for Bounded<T, MAX> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.0
     }
 }
 

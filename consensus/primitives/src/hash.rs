@@ -65,6 +65,8 @@ pub enum Domain {
     ComputeRoot,
     /// What a seat signs for its verdicts.
     VerdictSign,
+    /// A beacon, a task and a height, for the committee that they draw.
+    CommitteeDraw,
     /// What a key signs to prove that its holder asked for its use.
     PossessionSign,
     /// What the treasury's keys sign.
@@ -127,7 +129,7 @@ pub enum Domain {
 
 impl Domain {
     /// Every domain, for the tests that hold them apart.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 46] = [
         Self::Address,
         Self::TxId,
         Self::TxHash,
@@ -144,6 +146,7 @@ impl Domain {
         Self::MerkleRoot,
         Self::ComputeRoot,
         Self::VerdictSign,
+        Self::CommitteeDraw,
         Self::PossessionSign,
         Self::TreasurySign,
         Self::ValidatorSet,
@@ -194,6 +197,7 @@ impl Domain {
             Self::MerkleRoot => b"cpc.merkle-root.v1..............",
             Self::ComputeRoot => b"cpc.compute-root.v1.............",
             Self::VerdictSign => b"cpc.verdict-sign.v1.............",
+            Self::CommitteeDraw => b"cpc.committee-draw.v1...........",
             Self::PossessionSign => b"cpc.possession-sign.v1..........",
             Self::TreasurySign => b"cpc.treasury-sign.v1............",
             Self::ValidatorSet => b"cpc.validator-set.v1............",

@@ -8,6 +8,7 @@
 pub mod amount;
 pub mod block;
 pub mod codec;
+pub mod committee;
 pub mod error;
 pub mod hash;
 pub mod hash_chain;
@@ -21,6 +22,7 @@ pub mod merkle;
 pub mod result;
 pub mod signing;
 pub mod state;
+pub mod task;
 pub mod tree;
 pub mod tx;
 

@@ -39,6 +39,14 @@ pub const SPEC_BYTES_MAX: usize = 1 << 10;
 pub const INPUTS_MAX: usize = 64;
 /// Jobs of a task.
 pub const JOBS_MAX: u32 = 1 << 20;
+/// Milliseconds from a task's first block to its deadline: 366 days.
+pub const TASK_MS_MAX: u64 = 31_622_400_000;
+/// Jobs of which one record of the state says whether they are decided.
+pub const DECIDED_PAGE_JOBS: u32 = 1 << 13;
+/// Due items in one record of the state.
+pub const DUE_PAGE_ITEMS: usize = 256;
+/// The work of one block's end on either list of what is due, in items.
+pub const DUE_PER_BLOCK_MAX: u32 = 1 << 13;
 /// Decided entries in one SUBMIT_RESULT.
 pub const RESULTS_PER_TX_MAX: usize = 256;
 /// Seats' signatures over verdict roots in one transaction.

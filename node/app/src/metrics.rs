@@ -146,7 +146,7 @@ impl Metrics {
     pub fn count_txs(&self, txs: &[SignedTx], receipts: &[Receipt]) {
         for (tx, receipt) in txs.iter().zip(receipts) {
             let result = match receipt.outcome {
-                TxOutcome::Done => "applied",
+                TxOutcome::Done | TxOutcome::Judged(_) => "applied",
                 TxOutcome::Failed(_) => "failed",
             };
             self.transactions.with_label_values(&[tx.body.action.name(), result]).inc();

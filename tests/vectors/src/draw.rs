@@ -1,17 +1,21 @@
 //! Values of every format from a seed: the same on every machine, and as awkward as their types allow.
 
-use cpc_ledger::{Opened, Params, Rewards, Seat, Seats, Supply, Upgrade, Validator};
+use cpc_ledger::{
+    Cursor, Due, DuePage, DuePlace, Opened, Params, Rewards, Seat, Seats, Supply, Tally, Upgrade, Validator,
+};
 use cpc_light::{
     EpochLink, FinalityProof, ProofFile, ResultProof, SettlementProof, Start, StateProof, Subject, Terminal, TrustPath,
 };
 use cpc_primitives::codec::{decode, encode};
-use cpc_primitives::limits::{SEATS_MAX, SUPPLY_MAX};
+use cpc_primitives::committee::{Committee, Member};
+use cpc_primitives::limits::{DECIDED_PAGE_JOBS, SEATS_MAX, SUPPLY_MAX};
 use cpc_primitives::merkle::MerklePath;
 use cpc_primitives::result::{
     Assurance, Attestation, BlobRef, Challenge as Kind, ComputeResult, ComputeRoots, Finding, Geometry, KernelId,
-    Outcome, Settlement, SignedRoot, TaskOrder, Verdict,
+    Outcome, Settlement, SignedRoot, Subject as Ended, TaskOrder, Unfinished, Verdict,
 };
-use cpc_primitives::state::{Account, StateKey};
+use cpc_primitives::state::{Account, DueList, StateKey};
+use cpc_primitives::task::{AcceptedJob, DecidedPage, Escrow, Terms, Worker};
 use cpc_primitives::tx::{
     Action, AddVerdicts, AddedVerdicts, Approval, CancelTask, ChainEnds, Challenge, Delegate, DisputeCommit,
     DisputeOpen, DisputeVote, Evidence, KeyUse, ProvenKey, RegisterWorker, Registration, ResultEntry, RetireWorker,
@@ -245,6 +249,17 @@ impl Drawn for StateKey {
             3 => Self::seats(from.any()),
             4 => Self::beacon(),
             5 => Self::rewards(),
+            6 => match from.below(9) {
+                0 => Self::worker(&from.any()),
+                1 => Self::terms(from.any()),
+                2 => Self::escrow(from.any()),
+                3 => Self::committee(from.any(), from.any()),
+                4 => Self::job(from.any(), from.any()),
+                5 => Self::decided(from.any(), from.any()),
+                6 => Self::tally(),
+                7 => Self::due(from.any(), from.any()),
+                _ => Self::due_page(from.any(), from.any(), from.any()),
+            },
             _ => {
                 let bytes: Bounded<u8, 64> = from.any();
                 Self::raw(&bytes).expect("at most the limit")
@@ -305,9 +320,10 @@ structs! {
     Geometry { origin extent }
     ComputeResult { task job kernel spec geometry units worker output output_bytes }
     Verdict { result finding seat sample digest }
-    SignedRoot { drawn seat root signature }
+    SignedRoot { drawn seat key root signature }
     Attestation { signed_root sample digest path }
-    Settlement { result outcome burn worker validators treasury refund }
+    Unfinished { task kernel spec jobs }
+    Settlement { subject outcome burn worker validators treasury refund }
     ComputeRoots { results settlements result_count settlement_count }
     MerklePath { index count siblings }
     Account { balance nonce }
@@ -316,7 +332,7 @@ structs! {
         chain version upgrades epoch_blocks seats_max interval_ms beacon_steps block_bytes_max block_gas_max
         gas_price_min new_account_gas existential_minimum reward_initial reward_halving_blocks reward_seats fee_proposer settlement
         miners_cap reference_price committee_seats committee_quorum rotation_blocks lease_blocks
-        challenge_window_blocks reward_per_job_min bond_factor_spot bond_factor unbonding_epochs evidence_epochs
+        challenge_window_blocks reward_per_job_min closing_fee bond_factor_spot bond_factor unbonding_epochs evidence_epochs
         second_committee audit slash_downtime slash_wrong slash_equivocation treasury_threshold treasury_keys
     }
     Validator { stake registration }
@@ -324,6 +340,16 @@ structs! {
     Supply { balances stake unbonding escrow bonds pending_rewards treasury burned minted genesis }
     Rewards { pot }
     Opened { first index element }
+    Worker { bond reserved hot payout }
+    Terms { customer opened gas_price order }
+    Escrow { open accepted gas open_jobs accepted_jobs drawn progress cancelled closed deadline_item }
+    Committee { epoch quorum pending members }
+    Member { seat key account }
+    AcceptedJob { result drawn closes reserved attested }
+    Tally { tasks ordered_jobs open_jobs accepted_jobs ended_jobs heights seconds }
+    Cursor { place item left }
+    DuePlace { items left }
+    DuePage { left items }
     StateProof { key terminal bucket_siblings dense_mask dense_siblings }
     ResultProof { result path roots }
     SettlementProof { settlement path roots }
@@ -348,6 +374,7 @@ bare_enums! {
     Kind { Synthetic Rendering Inference Training Function }
     Finding { Accept BadSpec InputUnavailable }
     Outcome { Settled DeadlinePassed Cancelled BadSpec InputUnavailable Slashed Unverifiable }
+    DueList { Heights Seconds }
     KeyUse { Consensus Verdict Network Worker }
 }
 
@@ -358,6 +385,32 @@ impl Drawn for Assurance {
             1 => Self::Full,
             _ => Self::Quorum { workers: from.any() },
         }
+    }
+}
+
+impl Drawn for Ended {
+    fn draw(from: &mut Draw) -> Self {
+        if from.below(2) == 0 { Self::Job(from.any()) } else { Self::Rest(from.any()) }
+    }
+}
+
+impl Drawn for Due {
+    fn draw(from: &mut Draw) -> Self {
+        match from.below(5) {
+            0 => Self::Nothing,
+            1 => Self::Committee(from.any()),
+            2 => Self::Window(from.any(), from.any()),
+            3 => Self::Cancelled(from.any()),
+            _ => Self::Deadline(from.any()),
+        }
+    }
+}
+
+impl Drawn for DecidedPage {
+    /// Some jobs of a page, in any order.
+    fn draw(from: &mut Draw) -> Self {
+        let places: Bounded<u16, 64> = from.any();
+        places.iter().fold(Self::default(), |page, place| page.with(u32::from(*place) % DECIDED_PAGE_JOBS))
     }
 }
 

@@ -3,19 +3,21 @@
 use core::fmt::Debug;
 use std::sync::LazyLock;
 
-use cpc_ledger::{Opened, Params, Rewards, Seats, Supply, Upgrade, Validator};
+use cpc_ledger::{Cursor, Due, DuePage, DuePlace, Opened, Params, Rewards, Seats, Supply, Tally, Upgrade, Validator};
 use cpc_light::limits::PROOF_FILE_BYTES_MAX;
 use cpc_light::{
     EpochLink, FinalityProof, ProofFile, ResultProof, SettlementProof, Start, StateProof, Subject, Terminal, TrustPath,
 };
 use cpc_primitives::codec::{Decode, Encode, decode, encode};
+use cpc_primitives::committee::{Committee, Member};
 use cpc_primitives::limits::{BLOCK_BYTES_MAX, HEADER_BYTES_MAX, TX_BYTES_MAX};
 use cpc_primitives::merkle::MerklePath;
 use cpc_primitives::result::{
     Assurance, Attestation, BlobRef, Challenge as Kind, ComputeResult, ComputeRoots, Finding, Geometry, KernelId,
-    Outcome, Settlement, SignedRoot, TaskOrder, Verdict,
+    Outcome, Settlement, SignedRoot, Subject as Ended, TaskOrder, Unfinished, Verdict,
 };
 use cpc_primitives::state::{Account, StateKey};
+use cpc_primitives::task::{AcceptedJob, DecidedPage, Escrow, Terms, Worker};
 use cpc_primitives::tx::{
     Action, Approval, ChainEnds, DisputeVote, KeyUse, NetAddress, ProvenKey, Registration, SignedTx, TxBody,
 };
@@ -120,6 +122,8 @@ fn table() -> Vec<Format> {
         SignedRoot: shape::signed_root();
         Attestation: shape::attestation();
         Outcome: shape::bare(7);
+        Unfinished: shape::unfinished();
+        Ended: shape::ended();
         Settlement: shape::settlement();
         ComputeRoots: shape::compute_roots();
         MerklePath: shape::merkle_path();
@@ -144,6 +148,18 @@ fn table() -> Vec<Format> {
         Supply: shape::supply();
         Rewards: shape::U128;
         Opened: shape::parts([shape::U64, shape::U32, shape::DIGEST]);
+        Worker: shape::worker();
+        Terms: shape::terms();
+        Escrow: shape::escrow();
+        Committee: shape::committee();
+        Member: shape::member();
+        AcceptedJob: shape::accepted_job();
+        DecidedPage: shape::decided_page();
+        Tally: shape::tally();
+        Cursor: shape::cursor();
+        Due: shape::due();
+        DuePlace: shape::parts([shape::U32, shape::U32]);
+        DuePage: shape::due_page();
         Terminal: shape::terminal();
         StateProof: shape::state_proof();
         ResultProof: shape::result_proof();

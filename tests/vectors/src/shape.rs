@@ -9,9 +9,9 @@ use cpc_light::limits::{
 };
 use cpc_primitives::PublicKey;
 use cpc_primitives::limits::{
-    COMMITTEE_MAX, EVIDENCE_BYTES_MAX, INPUTS_MAX, KERNELS_MAX, NET_ADDRESS_BYTES_MAX, NET_ADDRESSES_MAX,
-    PATH_STEPS_MAX, RESULTS_PER_TX_MAX, SEATS_MAX, SPEC_BYTES_MAX, STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX,
-    TREASURY_KEYS_MAX, TXS_PER_BLOCK_MAX, VERDICT_ROOTS_PER_TX_MAX,
+    COMMITTEE_MAX, DECIDED_PAGE_JOBS, DUE_PAGE_ITEMS, EVIDENCE_BYTES_MAX, INPUTS_MAX, KERNELS_MAX,
+    NET_ADDRESS_BYTES_MAX, NET_ADDRESSES_MAX, PATH_STEPS_MAX, RESULTS_PER_TX_MAX, SEATS_MAX, SPEC_BYTES_MAX,
+    STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX, TREASURY_KEYS_MAX, TXS_PER_BLOCK_MAX, VERDICT_ROOTS_PER_TX_MAX,
 };
 
 /// How the bytes of a format lie.
@@ -200,7 +200,7 @@ pub fn verdict() -> Shape {
 
 /// A seat's signature over its verdicts.
 pub fn signed_root() -> Shape {
-    parts([U64, U16, DIGEST, SIGNATURE])
+    parts([U64, U16, Shape::Key, DIGEST, SIGNATURE])
 }
 
 /// The way from a leaf to a root.
@@ -215,7 +215,72 @@ pub fn attestation() -> Shape {
 
 /// How a job's reward was divided.
 pub fn settlement() -> Shape {
-    parts([compute_result(), bare(7), U128, U128, U128, U128, U128])
+    parts([ended(), bare(7), U128, U128, U128, U128, U128])
+}
+
+/// What a settlement is about.
+pub fn ended() -> Shape {
+    Shape::OneOf(vec![compute_result(), unfinished()])
+}
+
+/// The jobs of a task that ended without a result.
+pub fn unfinished() -> Shape {
+    parts([DIGEST, kernel(), DIGEST, U32])
+}
+
+/// A worker.
+pub fn worker() -> Shape {
+    parts([U128, U128, Shape::Key, ADDRESS])
+}
+
+/// What was agreed when a task was opened.
+pub fn terms() -> Shape {
+    parts([ADDRESS, U64, U128, task_order()])
+}
+
+/// What an open task holds.
+pub fn escrow() -> Shape {
+    parts([U128, U128, U128, U32, U32, maybe(U64), U64, maybe(U64), maybe(bare(7)), U32])
+}
+
+/// The committee of a task.
+pub fn committee() -> Shape {
+    parts([U64, U16, U32, list(COMMITTEE_MAX, member())])
+}
+
+/// A member of a committee.
+pub fn member() -> Shape {
+    parts([U16, Shape::Key, ADDRESS])
+}
+
+/// A job whose window is open.
+pub fn accepted_job() -> Shape {
+    parts([compute_result(), U64, U64, U128, U64])
+}
+
+/// Which jobs of a page are decided.
+pub fn decided_page() -> Shape {
+    list(usize::try_from(DECIDED_PAGE_JOBS / 8).expect("small"), Shape::Fixed(1))
+}
+
+/// How many tasks and jobs there are.
+pub fn tally() -> Shape {
+    parts([U64, U64, U64, U64, U64, cursor(), cursor()])
+}
+
+/// How far a list of what is due is worked off.
+pub fn cursor() -> Shape {
+    parts([U64, U32, U64])
+}
+
+/// Something that is due.
+pub fn due() -> Shape {
+    Shape::OneOf(vec![parts([]), DIGEST, parts([DIGEST, U32]), DIGEST, DIGEST])
+}
+
+/// Some of what is due at a place.
+pub fn due_page() -> Shape {
+    parts([U32, list(DUE_PAGE_ITEMS, due())])
 }
 
 /// Both roots of a block's computation.
@@ -341,7 +406,7 @@ pub fn params() -> Shape {
         parts([U128, U64, share(), share()]),
         parts([share(), share(), share(), share()]),
         parts([share(), U128]),
-        parts([U16, U16, U32, U32, U32, U128, u8(), u8()]),
+        parts([U16, U16, U32, U32, U32, U128, share(), u8(), u8()]),
         parts([U32, U32, share(), share(), share(), share(), share()]),
         parts([u8(), list(TREASURY_KEYS_MAX, Shape::Key)]),
     ])

@@ -129,6 +129,12 @@ mod mirror {
     }
 
     #[derive(Serialize, Deserialize, Debug)]
+    pub(super) enum Subject {
+        Job(ComputeResult),
+        Rest(Unfinished),
+    }
+
+    #[derive(Serialize, Deserialize, Debug)]
     pub(super) enum Outcome {
         Settled,
         DeadlinePassed,
@@ -228,10 +234,11 @@ mod mirror {
             worker: Address, output: Digest, output_bytes: u64,
         }
         struct Verdict { result: ComputeResult, finding: Finding, seat: u16, sample: Digest, digest: Digest }
-        struct SignedRoot { drawn: Height, seat: u16, root: Digest, signature: Signature }
+        struct SignedRoot { drawn: Height, seat: u16, key: PublicKey, root: Digest, signature: Signature }
         struct Attestation { signed_root: u16, sample: Digest, digest: Digest, path: MerklePath }
+        struct Unfinished { task: TaskId, kernel: KernelId, spec: Digest, jobs: u32 }
         struct Settlement {
-            result: ComputeResult, outcome: Outcome, burn: Amount, worker: Amount, validators: Amount,
+            subject: Subject, outcome: Outcome, burn: Amount, worker: Amount, validators: Amount,
             treasury: Amount, refund: Amount,
         }
         struct ComputeRoots {
@@ -294,6 +301,7 @@ fn building_blocks_have_the_bytes_of_bincode() {
 fn results_and_proofs_have_the_bytes_of_bincode() {
     use cpc_primitives::{merkle, result as ours};
     same::<ours::TaskOrder, mirror::TaskOrder>(512);
+    same::<ours::Subject, mirror::Subject>(512);
     same::<ours::ComputeResult, mirror::ComputeResult>(512);
     same::<ours::Verdict, mirror::Verdict>(512);
     same::<ours::SignedRoot, mirror::SignedRoot>(512);

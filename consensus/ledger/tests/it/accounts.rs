@@ -6,7 +6,7 @@ use cpc_primitives::merkle::MerklePath;
 use cpc_primitives::result::{Attestation, SignedRoot};
 use cpc_primitives::state::StateKey;
 use cpc_primitives::tx::{Action, AddVerdicts, AddedVerdicts, SubmitResult, TxBody, Unjail};
-use cpc_primitives::{Amount, ChainId, Digest, Gas, Height, JobIndex, Nonce, Signature, TaskId};
+use cpc_primitives::{Amount, ChainId, Digest, Gas, Height, JobIndex, Nonce, TaskId};
 
 use crate::world::{
     ALICE, BOB, CAROL, NOBODY, VALIDATORS, World, address, body, key, params, send, share, transfer, units, verified,
@@ -221,7 +221,7 @@ fn what_needs_no_state_is_seen_without_one() {
 
 /// An ADD_VERDICTS that is well formed and larger than any transaction may be.
 pub(crate) fn oversized() -> AddVerdicts {
-    let root = SignedRoot { drawn: Height(1), seat: 0, root: Digest::ZERO, signature: Signature([0; 64]) };
+    let root = SignedRoot::sign(&key(VALIDATORS[0].0 + 150), params().chain, Height(1), 0, Digest::ZERO);
     let path = MerklePath { index: 0, count: 1, siblings: Bounded::new(vec![Digest::ZERO; 32]).expect("32 steps") };
     let attestation = Attestation { signed_root: 0, sample: Digest::ZERO, digest: Digest::ZERO, path };
     let attestations = Bounded::new(vec![attestation; 64]).expect("64 seats");
@@ -239,7 +239,10 @@ fn a_transaction_larger_than_any_may_be_is_refused_by_its_size() {
 
     let empty = SubmitResult { roots: Bounded::default(), entries: Bounded::default() };
     let small = verified(body(0, Action::SubmitResult(empty)).sign(&key(ALICE)));
-    assert!(admit(&params(), &small).expect_err("refused").to_string().contains("not active"));
+    assert_eq!(
+        admit(&params(), &small).expect_err("refused").to_string(),
+        "a gas limit of 50000, SUBMIT_RESULT needs at least 80000"
+    );
 }
 
 #[test]

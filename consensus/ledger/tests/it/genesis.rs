@@ -45,8 +45,9 @@ fn refused(bend: impl FnOnce(&mut Draft), message: &str) {
 #[test]
 fn a_genesis_writes_every_record_and_nothing_else() {
     let state = made(draft()).expect("a good genesis");
-    // Three accounts (one validator has none of its own), two validators and their chains, totals, pot, beacon, two sets.
-    assert_eq!(state.len(), 3 + 2 + 2 + 1 + 1 + 1 + 2);
+    // Three accounts (one validator has none of its own), two validators and their chains, totals, pot, beacon,
+    // tally, two sets.
+    assert_eq!(state.len(), 3 + 2 + 2 + 1 + 1 + 1 + 1 + 2);
     let balance = |number| {
         cpc_ledger::account(&state, &address(number)).expect("readable").map(|account| account.balance.units())
     };

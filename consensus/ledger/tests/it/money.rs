@@ -136,6 +136,7 @@ fn agree(chain: &[Vec<Draft>], prepare: fn(&mut Session<'_, State>)) -> Result<(
                     match receipt.outcome {
                         TxOutcome::Done => Fate::Paid { gas },
                         TxOutcome::Failed(_) => Fate::Failed { gas },
+                        TxOutcome::Judged(_) => panic!("a payment has no entries"),
                     }
                 }
                 Err(TxError::Reject(_)) => Fate::Refused,

@@ -5,18 +5,14 @@
 
 use std::collections::BTreeSet;
 
-use cpc_ledger::{Context, Session, TxError, TxOutcome, VerifiedTx, Verifier, apply};
+use cpc_ledger::{Context, Judged, Session, TxError, TxOutcome, VerifiedTx, Verifier, apply};
 use cpc_primitives::codec::{Bounded, encode};
 use cpc_primitives::hash::hex;
-use cpc_primitives::merkle::MerklePath;
-use cpc_primitives::result::{
-    Assurance, Attestation, Challenge as Kernel, ComputeResult, Finding, Geometry, KernelId, TaskOrder,
-};
+use cpc_primitives::result::{Challenge as Kernel, ComputeResult, Finding, Geometry, KernelId};
 use cpc_primitives::state::{Account, StateKey};
 use cpc_primitives::tx::{
-    Action, AddVerdicts, CancelTask, Challenge, Delegate, DisputeCommit, DisputeOpen, DisputeVote, Evidence, KeyUse,
-    ProvenKey, RegisterWorker, ResultEntry, RetireWorker, RevealSecret, SignedTx, Stake, SubmitResult, TreasurySpend,
-    TxBody, Unjail, Unstake, UpdateValidator,
+    Action, Challenge, Delegate, DisputeCommit, DisputeOpen, DisputeVote, Evidence, ResultEntry, RevealSecret,
+    SignedTx, Stake, SubmitResult, TreasurySpend, TxBody, Unjail, Unstake, UpdateValidator,
 };
 use cpc_primitives::{
     Amount, Block, BlockId, ChainId, Digest, Epoch, Gas, Header, Height, JobIndex, Nonce, PublicKey, Signature, TaskId,
@@ -33,7 +29,7 @@ use crate::world::{
 };
 
 /// One entry of a golden file: its name, its world, and what is tried on it.
-struct Entry {
+pub(crate) struct Entry {
     name: String,
     world: String,
     tried: Vec<Vec<u8>>,
@@ -52,7 +48,7 @@ const LAST_HEIGHT: &str = "last height";
 /// The proposer's hash chain has no more elements.
 const CHAIN_ENDED: &str = "hash chain ended";
 
-fn case(name: &str, world: &str, bytes: impl IntoIterator<Item = Vec<u8>>) -> Entry {
+pub(crate) fn case(name: &str, world: &str, bytes: impl IntoIterator<Item = Vec<u8>>) -> Entry {
     Entry { name: name.to_owned(), world: world.to_owned(), tried: bytes.into_iter().collect() }
 }
 
@@ -201,20 +197,9 @@ fn refused() -> Vec<Entry> {
     ]
 }
 
-/// One of every action but TRANSFER.
+/// One of every action whose rules come later.
 fn inactive() -> Vec<Action> {
     let (task, job, amount) = (TaskId(Digest::ZERO), JobIndex(0), units(1));
-    let order = TaskOrder {
-        kernel: KernelId { challenge: Kernel::Rendering, version: 1 },
-        spec: Bounded::default(),
-        inputs: Bounded::default(),
-        units: Units(1),
-        jobs: 1,
-        reward: amount,
-        deadline: TimeMs(1),
-        lease_blocks: 1,
-        assurance: Assurance::Spot,
-    };
     let update = UpdateValidator {
         consensus: None,
         verdict: None,
@@ -225,13 +210,6 @@ fn inactive() -> Vec<Action> {
         kernels: None,
         commission: None,
     };
-    let hot = ProvenKey::prove(&key(42), KeyUse::Worker, params().chain, &address(ALICE));
-    let path = MerklePath { index: 0, count: 1, siblings: Bounded::default() };
-    let attestation = Attestation { signed_root: 0, sample: Digest::ZERO, digest: Digest::ZERO, path };
-    let attested = ResultEntry {
-        attestations: Bounded::new(vec![attestation]).expect("one"),
-        ..bogus_result().entries[0].clone()
-    };
     vec![
         Action::Stake(Stake { amount, registration: None }),
         Action::Unstake(Unstake { amount }),
@@ -239,15 +217,6 @@ fn inactive() -> Vec<Action> {
         Action::Undelegate(Delegate { validator: address(11), amount }),
         Action::UpdateValidator(update),
         Action::Unjail(Unjail {}),
-        Action::RegisterWorker(RegisterWorker { bond: amount, hot, payout: address(BOB) }),
-        Action::RetireWorker(RetireWorker {}),
-        Action::OpenTask(order),
-        Action::CancelTask(CancelTask { task }),
-        Action::SubmitResult(SubmitResult {
-            roots: Bounded::default(),
-            entries: Bounded::new(vec![attested]).expect("one"),
-        }),
-        Action::AddVerdicts(AddVerdicts { roots: Bounded::default(), entries: Bounded::default() }),
         Action::Challenge(Challenge { task, job, unit: 0, claimed: Digest::ZERO, bond: amount }),
         Action::DisputeCommit(DisputeCommit { task, job, commitment: Digest::ZERO }),
         Action::DisputeOpen(DisputeOpen { task, job, vote: DisputeVote::Unverifiable, salt: Digest::ZERO }),
@@ -324,6 +293,11 @@ fn say_txs(name: &str, bytes: &[Vec<u8>]) -> Vec<String> {
     let world = prepared(name);
     let mut session = world.session();
     fill(name, &mut session);
+    say_in(&mut session, bytes)
+}
+
+/// What is said of transactions that are pushed into a block.
+pub(crate) fn say_in(session: &mut Session<'_, State>, bytes: &[Vec<u8>]) -> Vec<String> {
     let decoded: Vec<_> = bytes.iter().map(|bytes| SignedTx::decode(bytes)).collect();
     let mut verdicts = Verifier::new(16).verify_each(decoded.iter().flatten().cloned().collect()).into_iter();
     let sentences = decoded.iter().map(|decoded| match decoded {
@@ -336,6 +310,13 @@ fn say_txs(name: &str, bytes: &[Vec<u8>]) -> Vec<String> {
                 Ok(receipt) => match receipt.outcome {
                     TxOutcome::Done => format!("done for {} gas", receipt.gas_used),
                     TxOutcome::Failed(failure) => format!("failed for {} gas: {failure}", receipt.gas_used),
+                    TxOutcome::Judged(judged) => {
+                        let first =
+                            judged.first.map(|first| format!(", the first is {}: {}", first.entry, first.reason));
+                        let Judged { counted, skipped, .. } = judged;
+                        let first = first.unwrap_or_default();
+                        format!("{counted} counted, {skipped} skipped for {} gas{first}", receipt.gas_used)
+                    }
                 },
             },
         },
@@ -415,7 +396,7 @@ fn say_block(world: &str, bytes: &[Vec<u8>]) -> Vec<String> {
 
 /// Demands that a golden file holds exactly these cases with what is said of them, and the worlds that they are tried on.
 #[track_caller]
-fn hold(
+pub(crate) fn hold(
     file: &str,
     preamble: &str,
     worlds: Vec<golden::Entry>,
@@ -436,7 +417,7 @@ fn hold(
 }
 
 /// What a second implementation needs to try bytes on a world.
-fn written(name: &str, world: &World, parent: &Header, used: Option<(usize, Gas)>) -> golden::Entry {
+pub(crate) fn written(name: &str, world: &World, parent: &Header, used: Option<(usize, Gas)>) -> golden::Entry {
     let state =
         world.state.iter().map(|(key, value)| format!("{{ key = {:?}, value = {:?} }}", hex(key.bytes()), hex(value)));
     let entry = golden::Entry::new(format!("world-{}", slug(name)))

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use cpc_ledger::{
-    Applied, BlockError, Context, Delta, GenesisAccount, GenesisValidator, Params, Receipt, Session, Settlement,
-    Supply, TxError, VerifiedTx, Verifier, apply, beacon_due, genesis_state,
+    Applied, BlockError, Context, Delta, GenesisAccount, GenesisValidator, Leaves, Params, Receipt, Session,
+    Settlement, Supply, TxError, VerifiedTx, Verifier, apply, beacon_due, genesis_state,
 };
 use cpc_primitives::codec::Bounded;
 use cpc_primitives::hash_chain::HashChain;
@@ -75,6 +75,7 @@ pub(crate) fn params() -> Params {
         lease_blocks: 120,
         challenge_window_blocks: 4,
         reward_per_job_min: units(1),
+        closing_fee: share(500),
         bond_factor_spot: 2,
         bond_factor: 1,
         unbonding_epochs: 6,
@@ -175,12 +176,15 @@ impl World {
     }
 
     pub(crate) fn with(params: Params, accounts: &[(u8, u128)]) -> Self {
+        Self::of(params, accounts, &validators())
+    }
+
+    pub(crate) fn of(params: Params, accounts: &[(u8, u128)], validators: &[GenesisValidator]) -> Self {
         let accounts: Vec<_> = accounts
             .iter()
             .map(|(number, balance)| GenesisAccount { address: address(*number), balance: units(*balance) })
             .collect();
-        let delta =
-            genesis_state(&params, &accounts, &validators(), units(1_000), [None, None]).expect("a good genesis");
+        let delta = genesis_state(&params, &accounts, validators, units(1_000), [None, None]).expect("a good genesis");
         let state = delta.into_iter().filter_map(|(key, value)| value.map(|value| (key, value))).collect();
         Self { tip: genesis_header(&params), params, state }
     }
@@ -245,10 +249,16 @@ impl World {
 
     /// Builds, checks and keeps the next block.
     pub(crate) fn block(&mut self, txs: Vec<SignedTx>) -> Vec<Receipt> {
+        self.block_with_leaves(txs).0
+    }
+
+    /// The same, with what the block says of computation.
+    pub(crate) fn block_with_leaves(&mut self, txs: Vec<SignedTx>) -> (Vec<Receipt>, Leaves) {
         let txs = Verifier::new(0).verify(txs).expect("good signatures");
         let header = self.build(self.context(), &txs).expect("a good block");
         let applied = self.check(&header, &txs).expect("what was built is valid");
-        self.adopt(applied)
+        let leaves = applied.leaves().clone();
+        (self.adopt(applied), leaves)
     }
 
     /// Keeps a checked block.

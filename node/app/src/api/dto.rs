@@ -1,6 +1,6 @@
 //! What the chain says over HTTP: hex without 0x, amounts as decimal strings, times in unix milliseconds.
 
-use cpc_ledger::{Receipt, Supply, TxOutcome};
+use cpc_ledger::{Receipt, Skipped, Supply, TxOutcome};
 use cpc_primitives::tx::{Action, SignedTx};
 use cpc_primitives::{Address, Amount, Block, Height, TxHash, TxId};
 use serde::{Deserialize, Serialize};
@@ -343,6 +343,13 @@ fn told(receipt: &Receipt) -> (&'static str, Option<String>) {
     match &receipt.outcome {
         TxOutcome::Done => ("applied", None),
         TxOutcome::Failed(failure) => ("failed", Some(failure.to_string())),
+        // What was skipped is no failure: somebody else was first, or the task went on without it.
+        TxOutcome::Judged(judged) => {
+            let skipped = |first: Skipped| {
+                format!("{} entries changed nothing, the first is {}: {}", judged.skipped, first.entry, first.reason)
+            };
+            ("applied", judged.first.map(skipped))
+        }
     }
 }
 
