@@ -8,9 +8,9 @@ use cpc_genesis::{ChainSpec, Genesis, Network, known_beacon_chain, known_key, kn
 use cpc_primitives::{Address, Amount, Domain};
 
 const PINNED: [(Network, &str); 3] = [
-    (Network::Devnet, "c30cf6e21e7e93cbfa28bc9b7edeb370636413dad8b00610a6607b375219e019"),
-    (Network::Testnet, "c786dbd2e9e593404264ed6af3ecd7116d543bc7bac787afa7a83b792f4c1911"),
-    (Network::Mainnet, "5862b07aaa4d5d7880865b0f20ce225c342a9799005841b7ce3211b01dc49d52"),
+    (Network::Devnet, "0a70bde7a1b7e4b8bdae5fb7abf02151bbefe41e452436a1292f694a368e7522"),
+    (Network::Testnet, "2b33983539d93e7afe9a7d60d39c9092f0ac370f9c040e9ae4abddbeb7ea5ed6"),
+    (Network::Mainnet, "4826a845996b766b033cec0638706f204641c4996759fd735313b120281b8304"),
 ];
 
 fn build(text: &str) -> Result<Genesis, String> {

@@ -403,8 +403,7 @@ fn verdicts(place: u8, items: Vec<VerdictItem>) -> Verdicts {
     let seat = 2 * u16::from(place) + 1;
     let leaves: Vec<Digest> = items.iter().map(|item| item.of(seat).leaf()).collect();
     let root = merkle::root(&leaves);
-    let signature = verdict(place).sign_digest(&SignedRoot::message(CHAIN, DRAWN, &root));
-    Verdicts { signed: SignedRoot { drawn: DRAWN, seat, root, signature }, items: list(items) }
+    Verdicts { signed: SignedRoot::sign(&verdict(place), CHAIN, DRAWN, seat, root), items: list(items) }
 }
 
 fn right(job: u32) -> VerdictItem {

@@ -115,9 +115,9 @@ pub(crate) struct Market {
     pub(crate) burned: u128,
     pub(crate) minted: u128,
     pub(crate) pot: u128,
-    fees: u128,
+    pub(crate) fees: u128,
     /// What the transactions of the block under way have settled.
-    leaves: Vec<Leaf>,
+    pub(crate) leaves: Vec<Leaf>,
 }
 
 impl Task {

@@ -451,7 +451,7 @@ fn runner(cases: u32) -> TestRunner {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
 
     #[test]
     fn the_market_and_the_naive_model_never_differ(chain in chains()) {

@@ -156,9 +156,8 @@ impl Market {
             let leaves: Vec<Digest> = items.iter().map(|item| item.of(page.seat).leaf()).collect();
             let root = merkle::root(&leaves);
             let (key, seat, drawn) = (&self.config.verdict, page.seat, id.drawn);
-            let signature = key.sign_digest(&SignedRoot::message(self.config.chain, drawn, &root));
             let items = Bounded::new(items).expect("no more than were taken");
-            let verdicts = Verdicts { signed: SignedRoot { drawn, seat, root, signature }, items };
+            let verdicts = Verdicts { signed: SignedRoot::sign(key, self.config.chain, drawn, seat, root), items };
             page.version = page.version.saturating_add(1);
             page.signed = Some(Arc::new(verdicts.clone()));
             signed.push((id, verdicts, leaves));
@@ -235,9 +234,8 @@ impl Market {
         };
         let Some(key) = verdicts.items.iter().find_map(sits) else { return Reply::Refused(Refusal::NotMember) };
         let leaves: Vec<Digest> = verdicts.items.iter().map(|item| item.of(seat).leaf()).collect();
-        let root = merkle::root(&leaves);
-        let message = SignedRoot::message(self.config.chain, drawn, &root);
-        if root != verdicts.signed.root || key.verify(&message.0, &verdicts.signed.signature).is_err() {
+        let claim = verdicts.signed.claim(self.config.chain);
+        if merkle::root(&leaves) != verdicts.signed.root || claim.key != key || claim.verify().is_err() {
             return Reply::Refused(Refusal::BadSignature);
         }
         self.collect(page, &verdicts, leaves);
