@@ -8,6 +8,7 @@ use cpc_light::limits::PROOF_FILE_BYTES_MAX;
 use cpc_light::{ProofFile, Trusted, VerifiedProof, VerifiedSubject};
 use cpc_primitives::codec::decode;
 use cpc_primitives::limits::STATE_VALUE_BYTES_MAX;
+use cpc_primitives::result::Subject;
 use cpc_primitives::state::Account;
 use cpc_primitives::{BlockId, TimeMs};
 use serde_json::{Value, json};
@@ -210,13 +211,22 @@ pub(super) fn describe(verified: &VerifiedProof) -> Told {
         }
         VerifiedSubject::Settled(settled) => {
             let settlement = settled.settlement();
-            let (result, outcome) = (&settlement.result, format!("{:?}", settlement.outcome));
-            Told {
-                line: format!("job {} of task {} ended {at}: {outcome}", result.job, result.task.uuid()),
-                json: json!({
-                    "kind": "settled", "task": result.task.to_string(), "job": result.job.0, "outcome": outcome,
-                    "height": height, "time_ms": time,
-                }),
+            let (task, outcome) = (settlement.task(), format!("{:?}", settlement.outcome));
+            match settlement.subject {
+                Subject::Job(result) => Told {
+                    line: format!("job {} of task {} ended {at}: {outcome}", result.job, task.uuid()),
+                    json: json!({
+                        "kind": "settled", "task": task.to_string(), "job": result.job.0, "outcome": outcome,
+                        "height": height, "time_ms": time,
+                    }),
+                },
+                Subject::Rest(rest) => Told {
+                    line: format!("{} jobs of task {} ended {at} without a result: {outcome}", rest.jobs, task.uuid()),
+                    json: json!({
+                        "kind": "unfinished", "task": task.to_string(), "jobs": rest.jobs, "outcome": outcome,
+                        "height": height, "time_ms": time,
+                    }),
+                },
             }
         }
     }
