@@ -1,11 +1,11 @@
 //! The rival: anvil, a development node for Ethereum's rules in Rust that keeps everything in memory and agrees with nobody.
 
+use std::fs;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{fs, thread};
 
 use alloy_rlp::{Encodable, Header};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -17,7 +17,7 @@ use sha3::{Digest as _, Keccak256};
 use tempfile::{NamedTempFile, TempDir};
 
 use crate::chain::{Batch, Chain, agent};
-use crate::load::{BATCH, Lane, until};
+use crate::load::{BATCH, Lane, pause, until};
 
 const CHAIN_ID: u64 = 31_337;
 const TRANSFER_GAS: u64 = 21_000;
@@ -242,7 +242,7 @@ impl Chain for Anvil {
                 return Ok(());
             }
             ensure!(start.elapsed() < Duration::from_secs(60), "no receipts after a minute");
-            thread::sleep(POLL);
+            pause(POLL);
         }
     }
 }

@@ -96,7 +96,7 @@ pub(crate) fn run(chain: &dyn Chain, lanes: &[Lane], load: Load) -> Result<Seen>
             for (at, batch) in lane.batches.iter().enumerate() {
                 if let Some(pause) = pause {
                     let due = start + offset + pause * u32::try_from(at)?;
-                    thread::sleep(due.saturating_duration_since(Instant::now()));
+                    wait_for(due);
                 }
                 let now = Instant::now();
                 if now >= until || failed.load(Ordering::Relaxed) {
@@ -141,7 +141,20 @@ pub(crate) fn until(what: &str, mut so: impl FnMut() -> Result<bool>) -> Result<
         if start.elapsed() > PATIENCE {
             bail!("{what}: not after {} s", PATIENCE.as_secs());
         }
-        thread::sleep(Duration::from_millis(20));
+        pause(Duration::from_millis(20));
     }
     Ok(())
+}
+
+/// Does nothing for so long.
+pub(crate) fn pause(time: Duration) {
+    wait_for(Instant::now() + time);
+}
+
+/// Does nothing until a moment.
+fn wait_for(moment: Instant) {
+    while let Some(left) = moment.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        // It may come back earlier.
+        thread::park_timeout(left);
+    }
 }

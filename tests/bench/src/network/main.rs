@@ -23,7 +23,7 @@ use cpc_primitives::{Domain, SecretKey};
 
 use crate::anvil::Anvil;
 use crate::chain::agent;
-use crate::load::{BATCH, Lane, Load, Seen};
+use crate::load::{BATCH, Lane, Load, Seen, pause};
 use crate::ours::Validators;
 use crate::usage::Usage;
 
@@ -168,9 +168,9 @@ impl<'a> Bench<'a> {
     fn turn(&self, chain: &dyn chain::Chain, pids: &[u32], lanes: &[Lane], load: Load) -> Result<Turn> {
         thread::scope(|scope| {
             let watch = scope.spawn(|| -> Result<_> {
-                thread::sleep(load.warm);
+                pause(load.warm);
                 let before = (Usage::of_all(pids)?, usage::loopback()?);
-                thread::sleep(load.counted);
+                pause(load.counted);
                 Ok((before, (Usage::of_all(pids)?, usage::loopback()?)))
             });
             let seen = load::run(chain, lanes, load)?;
@@ -307,7 +307,7 @@ impl<'a> Bench<'a> {
             };
             let (busy, seen) = thread::scope(|scope| {
                 let load = scope.spawn(|| load::run(&validators, &lanes, load));
-                thread::sleep(Duration::from_secs(2));
+                pause(Duration::from_secs(2));
                 let busy = self.one_by_one(&validators, &mut next);
                 Ok::<_, anyhow::Error>((busy?, load.join().expect("it returns its errors")?))
             })?;
@@ -331,7 +331,7 @@ impl<'a> Bench<'a> {
         let mut waits = Samples::default();
         for n in 0..self.asked.plan.singles {
             // A pause that is another one each time, so that no moment between two blocks is preferred.
-            thread::sleep(Duration::from_millis(u64::try_from(n * 137 % 500)?));
+            pause(Duration::from_millis(u64::try_from(n * 137 % 500)?));
             let tx = self.ours.single(*next, 0)?;
             *next += 1;
             let start = Instant::now();
@@ -353,11 +353,11 @@ impl<'a> Bench<'a> {
         let (turn, memory) = thread::scope(|scope| {
             let watch = scope.spawn(|| -> Result<Vec<f64>> {
                 // A quarter of the time is for caches to fill.
-                thread::sleep(load.warm + whole / 4);
+                pause(load.warm + whole / 4);
                 let mut seen = Vec::new();
                 for _ in 0..30 {
                     seen.push(Usage::of_all(&pids)?.resident / pids.len() as f64);
-                    thread::sleep(whole / 42);
+                    pause(whole / 42);
                 }
                 Ok(seen)
             });
@@ -400,7 +400,7 @@ impl<'a> Bench<'a> {
         let start = Instant::now();
         while validators.height(&agent, 0)? < blocks {
             ensure!(start.elapsed() < Duration::from_secs(600), "{blocks} blocks are not made in ten minutes");
-            thread::sleep(Duration::from_millis(20));
+            pause(Duration::from_millis(20));
         }
         part.row(
             "engine::blocks/validators=1,interval=0",
