@@ -152,7 +152,7 @@ impl Keystore {
     pub fn hold(&self, key: &PublicKey) -> Result<File, KeystoreError> {
         // The lock has the name of the key itself: a copy under another name is the same voter.
         let path = self.folder.join(format!(".in-use-{key}"));
-        files::hold(&path)?.ok_or_else(|| KeystoreError::InUse { key: *key, path })
+        files::hold(&path)?.ok_or(KeystoreError::InUse { key: *key, path })
     }
 
     /// Puts a key into the store under a name that is free.
