@@ -151,7 +151,7 @@ fn honest(scenes: &[(Arc<[u8]>, Inputs)], index: u32) {
     let [a, b, c, d] = Philox::new([17, 4]).at([index, 0, 0, 0]);
     let (file, inputs) = &scenes[usize::try_from(a % 3).expect("small")];
     // Now and then there are more pixels than a spot check renders again.
-    let size = if index % 17 == 0 { [1 + b % 80, 1 + c % 60] } else { [1 + b % 12, 1 + c % 12] };
+    let size = if index.is_multiple_of(17) { [1 + b % 80, 1 + c % 60] } else { [1 + b % 12, 1 + c % 12] };
     let spec = RenderingSpec {
         frames: 1 + (a >> 8) % 3,
         bounces: (a >> 12) % 6,

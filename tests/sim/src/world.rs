@@ -388,7 +388,7 @@ impl World {
             self.left.blank[who] = true;
             self.watch.forget(who);
         } else if self.plan.is_honest(who) {
-            self.watch.proofs_after_crash(who, accused_on(&*self.disks[who][0]));
+            self.watch.proofs_after_crash(who, accused_on(&self.disks[who][0]));
         }
         self.left.back_at[who] = Some(self.now_ms + crash.down_ms);
     }
