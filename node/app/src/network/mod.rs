@@ -1,6 +1,6 @@
 //! The network plane of a node: whom it calls, what it tells of transactions, and which questions it answers.
 //!
-//! [`gossip`] carries transactions both ways, [`book`] knows from the state who the other validators are. Blocks are
+//! `gossip` carries transactions both ways, `book` knows from the state who the other validators are. Blocks are
 //! asked for by [`crate::sync`], and only where the node has no seat.
 
 mod book;
