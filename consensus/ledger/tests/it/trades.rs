@@ -435,7 +435,7 @@ fn gas_is_given_back_at_the_lower_price_and_never_more_than_was_paid_ahead() {
 
 // SIG-6.
 #[test]
-fn a_bad_signature_among_those_that_an_action_carries_is_found() {
+fn a_bad_signature_among_those_that_an_action_carries_is_seen() {
     let (world, task) = ready();
     let said: Vec<Said> = (0..3).map(|job| accepted(result(&world, task, job, WANDA), &[0, 1, 2, 3])).collect();
     let Action::SubmitResult(submit) = world.submit(&said) else { panic!("results") };
