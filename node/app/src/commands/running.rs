@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cpc_engine::LinkError;
 use cpc_primitives::PublicKey;
@@ -22,6 +22,11 @@ use crate::node::{Node, NodeError, Setup};
 
 /// How often the line that moves is written anew.
 const LINE_PAUSE: Duration = Duration::from_millis(250);
+
+/// How long reads of the disk that are under way may take when the node stops.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it is looked whether the disk is closed.
+const CLOSE_LOOK: Duration = Duration::from_millis(2);
 
 /// What ends a node beside signals and its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,9 +58,14 @@ pub(super) fn run(
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Failed, format!("no threads to serve with: {error}")))?;
+    let open = Arc::downgrade(&chain);
     let done = runtime.block_on(serve(listener, dir, chain, setup, until, context));
-    // A read of standard input that is under way ends with the process.
-    runtime.shutdown_background();
+    runtime.shutdown_timeout(CLOSE_TIMEOUT);
+    // The disk is closed before the process ends: what ends with it takes the disk's locks away from whoever still reads.
+    let begun = Instant::now();
+    while open.strong_count() > 0 && begun.elapsed() < CLOSE_TIMEOUT {
+        thread::sleep(CLOSE_LOOK);
+    }
     done
 }
 
