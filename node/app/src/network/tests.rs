@@ -41,16 +41,16 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_follower_has_the_same_state_and_its_users_transactions_reach_the_validator() {
     let mut world = World::new(PoolLimits::default());
-    for nonce in 0..300 {
+    for nonce in 0..200 {
         assert!(world.chain.admit(tx(1, nonce, 1)).is_ok());
         world.block();
     }
     let (validator, address) = node(&world.chain, 1, Vec::new(), Role::Agrees).await;
     let chain = Arc::new(follower(&genesis(), PoolLimits::default()));
     let (first, _) = node(&chain, 2, vec![address.clone()], Role::Follows).await;
-    until("the sync", || chain.tip().height() == Height(300)).await;
+    until("the sync", || chain.tip().height() == Height(200)).await;
     assert_eq!(chain.tip().header.state_root, world.chain.tip().header.state_root);
-    assert_eq!(chain.metrics().sync_target_height.get(), 300);
+    assert_eq!(chain.metrics().sync_target_height.get(), 200);
     assert_eq!(first.peers().list().len(), 1, "{:?}", first.peers().list());
     first.caught_up().await;
 
@@ -59,18 +59,18 @@ async fn a_follower_has_the_same_state_and_its_users_transactions_reach_the_vali
     assert!(chain.admit(sent.clone()).is_ok());
     until("the gossip", || world.chain.pending_count() == 1).await;
     assert_eq!(world.block().txs.iter().map(SignedTx::hash).collect::<Vec<_>>(), [sent.hash()]);
-    until("the next block", || chain.tip().height() == Height(301)).await;
+    until("the next block", || chain.tip().height() == Height(201)).await;
     assert_eq!(chain.pending_count(), 0);
 
     // It goes on from where it stopped, and a third node is served by it alone.
     first.stop().await;
     world.block();
     let (again, served) = node(&chain, 2, vec![address], Role::Follows).await;
-    until("the sync after a restart", || chain.tip().height() == Height(302)).await;
+    until("the sync after a restart", || chain.tip().height() == Height(202)).await;
     validator.stop().await;
     let third = Arc::new(follower(&genesis(), PoolLimits::default()));
     let (last, _) = node(&third, 3, vec![served], Role::Follows).await;
-    until("the sync from a follower", || third.tip().height() == Height(302)).await;
+    until("the sync from a follower", || third.tip().height() == Height(202)).await;
     assert_eq!(third.tip().header.state_root, world.chain.tip().header.state_root);
     last.stop().await;
     again.stop().await;
