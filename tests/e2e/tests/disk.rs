@@ -16,6 +16,27 @@ fn chain(home: &Path) -> (String, u64) {
     (dir.display().to_string(), height)
 }
 
+/// A snapshot of a stopped chain. Where its last block became final with a later one, which is not here, there is no
+/// certificate of it: the node goes on a little.
+fn snapshot_of(data: &Path, dir: &str, network: &str, output: &str) -> String {
+    let mut create = vec!["snapshot", "create", "--dir", dir, "-o", output];
+    if network != "devnet" {
+        create.extend(["--network", network]);
+    }
+    for _ in 0..20 {
+        let made = cpc_e2e::cpc(data, "", &create);
+        if made.status.success() {
+            return String::from_utf8(made.stdout).expect("text").trim_end().to_owned();
+        }
+        let said = String::from_utf8_lossy(&made.stderr);
+        assert!(said.contains("became final with a later one"), "{said}");
+        let devnet = Devnet::start_network(network, Path::new(dir));
+        devnet.reach(devnet.height + 1);
+        devnet.stop();
+    }
+    panic!("none of twenty last blocks has a certificate of its own");
+}
+
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> =
         fs::read_dir(folder).expect("a folder").map(|row| row.expect("a row").path()).collect();
@@ -28,7 +49,7 @@ fn a_snapshot_begins_a_node_that_goes_on() {
     let home = tempfile::tempdir().expect("a folder");
     let (dir, height) = chain(home.path());
     let (data, output) = (home.path(), home.path().join("snapshots").display().to_string());
-    let made = succeeds(data, "", &["snapshot", "create", "--dir", &dir, "-o", &output]);
+    let made = snapshot_of(data, &dir, "devnet", &output);
     assert_eq!(succeeds(data, "", &["snapshot", "verify", &made]), made);
     let listed = succeeds(data, "", &["snapshot", "list", &output]);
     assert!(listed.starts_with(&made) && listed.contains("height"), "{listed}");
@@ -54,7 +75,7 @@ fn a_bent_or_foreign_snapshot_is_refused_and_leaves_nothing() {
     let home = tempfile::tempdir().expect("a folder");
     let (dir, _) = chain(home.path());
     let (data, output) = (home.path(), home.path().join("snapshots").display().to_string());
-    let made = succeeds(data, "", &["snapshot", "create", "--dir", &dir, "-o", &output]);
+    let made = snapshot_of(data, &dir, "devnet", &output);
     let zeros = "00".repeat(32);
     fails(data, "", &["snapshot", "verify", &made, "--genesis", &zeros], 8, "of another network");
     fails(data, "", &["snapshot", "verify", &made, "--network", "testnet"], 8, "of another network");
@@ -142,21 +163,7 @@ fn a_proof_leads_across_epochs_also_on_a_node_that_began_from_a_snapshot() {
 
     let output = home.path().join("snapshots").display().to_string();
     let first = dir.display().to_string();
-    let create = ["snapshot", "create", "--dir", &first, "-o", &output, "--network", &network];
-    // A last block that became final with a later one, which is not here, has no certificate: the node goes on a little.
-    let made = (0..20).find_map(|_| {
-        let made = cpc_e2e::cpc(data, "", &create);
-        if made.status.success() {
-            return Some(String::from_utf8(made.stdout).expect("text").trim_end().to_owned());
-        }
-        let said = String::from_utf8_lossy(&made.stderr);
-        assert!(said.contains("became final with a later one"), "{said}");
-        let devnet = Devnet::start_network(&network, &dir);
-        devnet.reach(devnet.height + 1);
-        devnet.stop();
-        None
-    });
-    let made = made.expect("one of twenty last blocks has its own certificate");
+    let made = snapshot_of(data, &first, &network, &output);
     let second = home.path().join("second");
     let target = second.display().to_string();
     succeeds(data, "", &["snapshot", "restore", &made, "--dir", &target, "--genesis", &genesis]);
@@ -235,7 +242,7 @@ fn a_proof_begins_at_the_anchor_to_which_an_earlier_one_led() {
     // A node that began from a snapshot knows the ends of the epochs before it.
     let output = data.join("snapshots").display().to_string();
     let dir = dir.display().to_string();
-    let made = succeeds(data, "", &["snapshot", "create", "--dir", &dir, "-o", &output, "--network", &network]);
+    let made = snapshot_of(data, &dir, &network, &output);
     let second = data.join("second");
     let target = second.display().to_string();
     succeeds(data, "", &["snapshot", "restore", &made, "--dir", &target, "--genesis", &genesis]);
@@ -275,7 +282,7 @@ fn a_restore_that_is_refused_leaves_nothing_and_one_that_died_is_made_again() {
     let home = tempfile::tempdir().expect("a folder");
     let (dir, _) = chain(home.path());
     let (data, output) = (home.path(), home.path().join("snapshots").display().to_string());
-    let made = succeeds(data, "", &["snapshot", "create", "--dir", &dir, "-o", &output]);
+    let made = snapshot_of(data, &dir, "devnet", &output);
     let folder = |name: &str| (data.join(name), data.join(name).display().to_string());
 
     let chunk = files(Path::new(&made)).into_iter().find(|path| path.display().to_string().contains("/chunk-"));
