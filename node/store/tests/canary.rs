@@ -15,13 +15,13 @@ fn is_found(canary: Canary, findings: &[&str]) {
 
 #[test]
 fn a_commit_that_was_split_into_two_batches_is_found() {
-    is_found(Canary::SplitCommit, &["by the stored buckets"]);
+    is_found(Canary::SplitCommit, &["by the buckets' pages"]);
 }
 
 #[test]
 fn a_root_that_was_taken_in_the_order_of_a_hash_map_is_found() {
     // By the model where the block was committed, or by the next start where the power failed first.
-    is_found(Canary::UnorderedRoot, &["the model has", "by the stored buckets"]);
+    is_found(Canary::UnorderedRoot, &["the model has", "by the buckets' pages"]);
 }
 
 #[test]
