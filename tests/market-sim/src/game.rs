@@ -553,14 +553,18 @@ impl Game {
         }
     }
 
-    fn node_effects(&mut self, at: usize, mut effects: Vec<Effect>) {
-        let who = Who::Node(at);
-        // A process may die between any two of its effects: then it has done the first ones.
+    /// A process may die between any two of its effects: then it has done the first ones.
+    fn may_die<T>(&mut self, who: Who, effects: &mut Vec<T>) {
         if self.plan.kills > 0 && effects.len() > 1 && self.rng.happens(2) {
             effects.truncate(self.rng.below(effects.len() as u64) as usize);
             self.at(self.now, Happening::Kill(who));
             self.later(500, 8_000, Happening::Revive(who));
         }
+    }
+
+    fn node_effects(&mut self, at: usize, mut effects: Vec<Effect>) {
+        let who = Who::Node(at);
+        self.may_die(who, &mut effects);
         for effect in effects {
             match effect {
                 Effect::Journal(record) => {
@@ -638,11 +642,7 @@ impl Game {
     fn worker_effects(&mut self, at: usize, mut effects: Vec<worker::Effect>) {
         use worker::Effect as Do;
         let who = Who::Worker(at);
-        if self.plan.kills > 0 && effects.len() > 1 && self.rng.happens(2) {
-            effects.truncate(self.rng.below(effects.len() as u64) as usize);
-            self.at(self.now, Happening::Kill(who));
-            self.later(500, 8_000, Happening::Revive(who));
-        }
+        self.may_die(who, &mut effects);
         for effect in effects {
             match effect {
                 Do::Journal(note) => {
